@@ -1,0 +1,1 @@
+"""Alert rules, messages and the relay."""

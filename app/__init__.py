@@ -1,0 +1,1 @@
+"""The product: domain, storage, agents, queue producer, use cases, HTTP API, metrics and settings."""

@@ -1,0 +1,1 @@
+"""Marketplace agents: HTTP protocols, deadlines, and what their answers mean."""

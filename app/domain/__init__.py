@@ -1,0 +1,1 @@
+"""Rules and words of the domain; imports only the standard library and pydantic."""

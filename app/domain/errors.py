@@ -1,0 +1,132 @@
+"""Every error of the product: one tree, and its type alone decides whether a job is retried.
+
+Adapters translate: nothing of redis, SQLAlchemy or requests passes above `storage`, `agents` and `job_queue`.
+"""
+
+from __future__ import annotations
+
+
+class MarketplaceError(Exception):
+    """Root of all our errors.
+
+    `code` is stable: it stands in problem documents, job histories, logs and metric labels.
+    """
+
+    code = "internal_error"
+
+
+class RecoverableError(MarketplaceError):
+    """The same call may succeed later: a job that meets it is retried."""
+
+    code = "recoverable"
+
+
+class NetworkError(RecoverableError):
+    """The other side could not be reached, or the connection broke."""
+
+    code = "network"
+
+
+class DeadlineExceededError(RecoverableError):
+    """The time that was given ran out before an answer was complete."""
+
+    code = "timeout"
+
+
+class RateLimitedError(RecoverableError):
+    """The other side asked us to slow down (HTTP 429).
+
+    `retry_after_seconds` is what it asked for, or None when it did not say.
+    """
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class RemoteServerError(RecoverableError):
+    """The other side failed by its own account (HTTP 5xx)."""
+
+    code = "server_error"
+
+
+class DatabaseUnavailableError(RecoverableError):
+    """The database did not answer, or stayed locked."""
+
+    code = "database_unavailable"
+
+
+class RedisUnavailableError(RecoverableError):
+    """Redis did not answer in time, or refused to."""
+
+    code = "redis_unavailable"
+
+
+class PermanentError(MarketplaceError):
+    """The same call would fail again: no retry."""
+
+    code = "permanent"
+
+
+class InvalidInputError(PermanentError):
+    """What we were given breaks a rule.
+
+    `field` names the place, in the words of the caller (`channels.0`, `planData.phases.1.name`).
+    """
+
+    code = "invalid_input"
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message
+
+
+class BadAnswerError(PermanentError):
+    """An agent answered, but not with anything that can be used."""
+
+    code = "bad_answer"
+
+
+class RemoteAuthError(PermanentError):
+    """The other side did not accept our credentials (HTTP 401 or 403)."""
+
+    code = "remote_auth"
+
+
+class RemoteRejectedError(PermanentError):
+    """The other side refused our request (any other HTTP 4xx, or a redirect)."""
+
+    code = "remote_rejected"
+
+
+class NotFoundError(PermanentError):
+    """There is no such thing."""
+
+    code = "not_found"
+
+
+class ConflictError(PermanentError):
+    """The thing is in a state that does not allow this."""
+
+    code = "conflict"
+
+
+class NotAllowedError(PermanentError):
+    """The caller's role does not allow this."""
+
+    code = "not_allowed"
+
+
+class ConfigurationError(PermanentError):
+    """The configuration cannot work; the text lists every problem and no value."""
+
+    code = "configuration"
+
+
+class FencedError(PermanentError):
+    """This run of the job lost its lease to another: its work is dropped, nothing is written."""
+
+    code = "fenced"

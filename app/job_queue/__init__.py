@@ -1,0 +1,1 @@
+"""Redis: clients, health and the producer of job hints."""

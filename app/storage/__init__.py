@@ -1,0 +1,1 @@
+"""The database: schema, transitions and queries, on SQLite and PostgreSQL alike."""

@@ -1,0 +1,1 @@
+"""The whole stack on one machine: supervisor, embedded Valkey, ports."""

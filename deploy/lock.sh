@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Resolve the locked dependencies anew, with hashes, for every supported Python at once. Needs uv.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+compile() { uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header "$@"; }
+compile pyproject.toml -o requirements/runtime.lock
+compile --extra dev -c requirements/runtime.lock pyproject.toml -o requirements/dev.lock
+compile requirements/load.in -o requirements/load.lock

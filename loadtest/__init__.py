@@ -1,0 +1,1 @@
+"""Load, fake agents and their judgement; talks HTTP and imports nothing of the product."""

@@ -1,0 +1,1 @@
+"""What runs jobs: broker, actors, scheduler, delivery of events."""
