@@ -2,7 +2,10 @@
 # Resolve the locked dependencies anew, with hashes, for every supported Python at once. Needs uv.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-compile() { uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header "$@"; }
+# Extras stay in the lock: without them pip calls "pydantic[email]", which APIFlask asks for, unpinned and refuses it.
+compile() {
+  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header "$@"
+}
 compile pyproject.toml -o requirements/runtime.lock
 compile --extra dev -c requirements/runtime.lock pyproject.toml -o requirements/dev.lock
 compile requirements/load.in -o requirements/load.lock

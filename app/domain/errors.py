@@ -84,6 +84,12 @@ class InvalidInputError(PermanentError):
         self.message = message
 
 
+class MalformedInputError(InvalidInputError):
+    """What we were given cannot even be read: not UTF-8, not JSON, not the format that it claims to be."""
+
+    code = "malformed_input"
+
+
 class BadAnswerError(PermanentError):
     """An agent answered, but not with anything that can be used."""
 
@@ -112,6 +118,12 @@ class ConflictError(PermanentError):
     """The thing is in a state that does not allow this."""
 
     code = "conflict"
+
+
+class NotAuthenticatedError(PermanentError):
+    """The caller gave no token, or one that is unknown, expired or revoked; the text does not tell which."""
+
+    code = "not_authenticated"
 
 
 class NotAllowedError(PermanentError):
