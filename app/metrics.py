@@ -1,0 +1,233 @@
+"""The table of metrics: the one place where a metric's name stands.
+
+Live metrics, the reference page and (in time) dashboards and rules all read it. Label values are closed sets, so that
+every combination exists from the start and no id can become a label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+
+from app.domain.jobs import QUEUES, JobKind
+
+#: Seconds; story 4.5 names 10 ms to 10 s, agents need up to 120 s.
+LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+AGENT_BUCKETS = (*LATENCY_BUCKETS, 30.0, 60.0, 120.0)
+
+#: Stands for the configured agents, which are only known at run time.
+AGENTS = ("<agent>",)
+
+ERROR_CODES = (
+    "network",
+    "timeout",
+    "rate_limited",
+    "server_error",
+    "bad_answer",
+    "remote_auth",
+    "remote_rejected",
+    "other",
+)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric: its name, what kind it is, and every value that its labels can take."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    buckets: tuple[float, ...] = ()
+    #: Read from the source of truth when scraped, by `app.levels`; not set in a process.
+    level: bool = False
+
+
+_QUEUE = {"queue": tuple(QUEUES.values())}
+_KIND = {"kind": tuple(JobKind)}
+
+QUEUE_PENDING = Metric("marketplace_queue_pending_jobs", "gauge", "Jobs that wait to be claimed", _QUEUE, level=True)
+QUEUE_ACTIVE = Metric("marketplace_queue_active_jobs", "gauge", "Jobs that a worker holds", _QUEUE, level=True)
+QUEUE_COMPLETED = Metric("marketplace_queue_completed_jobs", "gauge", "Jobs that completed", _QUEUE, level=True)
+QUEUE_FAILED = Metric("marketplace_queue_failed_jobs", "gauge", "Jobs that failed for good", _QUEUE, level=True)
+STUCK_PLANS = Metric(
+    "marketplace_stuck_plans", "gauge", "Approved plans without tasks for longer than the limit", level=True
+)
+REDIS_UP = Metric("marketplace_redis_up", "gauge", "1 when Redis answers, else 0", level=True)
+REDIS_CLIENTS = Metric(
+    "marketplace_redis_connected_clients", "gauge", "Connections open at the Redis server, ours and others'", level=True
+)
+REDIS_MEMORY = Metric("marketplace_redis_memory_bytes", "gauge", "Memory that the Redis server uses", level=True)
+
+JOB_DURATION = Metric(
+    "marketplace_job_duration_seconds",
+    "histogram",
+    "Time from claim to end of one attempt",
+    {**_KIND, "outcome": ("completed", "retrying", "failed", "lost", "released")},
+    LATENCY_BUCKETS,
+)
+JOB_LATENCY = Metric(
+    "marketplace_job_completion_seconds",
+    "histogram",
+    "Time from approval or request to completion",
+    _KIND,
+    AGENT_BUCKETS,
+)
+JOB_RETRIES = Metric(
+    "marketplace_job_retries", "histogram", "Retries that a finished job needed", _KIND, (0.0, 1.0, 2.0, 3.0)
+)
+TASKS_CREATED = Metric(
+    "marketplace_tasks_created_total",
+    "counter",
+    "Phase 1 tasks created, by where they came from",
+    {"source": ("plan", "agent", "cache", "generated", "minimal")},
+)
+HINTS_SENT = Metric(
+    "marketplace_hints_sent_total",
+    "counter",
+    "Hints sent to Redis, by sender and outcome",
+    {"sender": ("web", "sweeper"), "outcome": ("sent", "failed")},
+)
+LEASES_REAPED = Metric("marketplace_leases_reaped_total", "counter", "Jobs taken back from dead or frozen runs", _KIND)
+AGENT_CALLS = Metric(
+    "marketplace_agent_calls_total",
+    "counter",
+    "Calls to agents, by outcome",
+    {"agent": AGENTS, "outcome": ("ok", *ERROR_CODES)},
+)
+AGENT_DURATION = Metric(
+    "marketplace_agent_call_duration_seconds",
+    "histogram",
+    "Time that a call to an agent took",
+    {"agent": AGENTS},
+    AGENT_BUCKETS,
+)
+REDIS_CONNECTIONS = Metric(
+    "marketplace_redis_pool_connections",
+    "gauge",
+    "Connections that this process has opened to Redis",
+    {"client": ("patient", "fail_fast")},
+)
+REDIS_COMMANDS = Metric(
+    "marketplace_redis_commands_total",
+    "counter",
+    "Commands sent to Redis, by outcome",
+    {"client": ("patient", "fail_fast"), "outcome": ("ok", "failed")},
+)
+REDIS_DURATION = Metric(
+    "marketplace_redis_command_duration_seconds",
+    "histogram",
+    "Time that a Redis command took; a blocking read counts its wait",
+    {"client": ("patient", "fail_fast")},
+    LATENCY_BUCKETS,
+)
+HTTP_DURATION = Metric(
+    "marketplace_http_request_duration_seconds",
+    "histogram",
+    "Time that a request to the API took",
+    {"method": ("GET", "POST", "PATCH", "PUT", "DELETE", "other"), "status": ("2xx", "3xx", "4xx", "5xx")},
+    LATENCY_BUCKETS,
+)
+DELIVERIES = Metric(
+    "marketplace_webhook_deliveries_total",
+    "counter",
+    "Attempts to deliver an event to a subscriber, by outcome",
+    {"outcome": ("delivered", "retrying", "failed")},
+)
+ERRORS = Metric(
+    "marketplace_unexpected_errors_total",
+    "counter",
+    "Exceptions that nobody expected; each one is in the log with its traceback",
+    {"place": ("api", "job", "sweeper", "delivery", "heartbeat")},
+)
+
+METRICS: tuple[Metric, ...] = (
+    QUEUE_PENDING,
+    QUEUE_ACTIVE,
+    QUEUE_COMPLETED,
+    QUEUE_FAILED,
+    STUCK_PLANS,
+    REDIS_UP,
+    REDIS_CLIENTS,
+    REDIS_MEMORY,
+    JOB_DURATION,
+    JOB_LATENCY,
+    JOB_RETRIES,
+    TASKS_CREATED,
+    HINTS_SENT,
+    LEASES_REAPED,
+    AGENT_CALLS,
+    AGENT_DURATION,
+    REDIS_CONNECTIONS,
+    REDIS_COMMANDS,
+    REDIS_DURATION,
+    HTTP_DURATION,
+    DELIVERIES,
+    ERRORS,
+)
+
+
+class LiveMetrics:
+    """The metrics of one process, in a registry of its own.
+
+    `agents` are the configured names: the values of every `agent` label.
+    """
+
+    def __init__(self, agents: Iterable[str] = (), registry: CollectorRegistry | None = None) -> None:
+        # A `_created` series beside every counter and histogram: a third more to scrape, and nobody asks for it.
+        disable_created_metrics()
+        self.registry = registry or CollectorRegistry()
+        self._agents = tuple(agents)
+        self._counters: dict[str, Counter] = {}
+        self._gauges: dict[str, Gauge] = {}
+        self._histograms: dict[str, Histogram] = {}
+        for metric in METRICS:
+            if not metric.level:
+                self._create(metric)
+
+    def count(self, metric: Metric, amount: float = 1.0, **labels: str) -> None:
+        """Add to a counter."""
+        counter = self._counters[metric.name]
+        (counter.labels(**self._closed(metric, labels)) if metric.labels else counter).inc(amount)
+
+    def observe(self, metric: Metric, value: float, **labels: str) -> None:
+        """Add one observation to a histogram."""
+        histogram = self._histograms[metric.name]
+        (histogram.labels(**self._closed(metric, labels)) if metric.labels else histogram).observe(value)
+
+    def add(self, metric: Metric, amount: float, **labels: str) -> None:
+        """Move a gauge up or down."""
+        gauge = self._gauges[metric.name]
+        (gauge.labels(**self._closed(metric, labels)) if metric.labels else gauge).inc(amount)
+
+    def _create(self, metric: Metric) -> None:
+        names = tuple(metric.labels)
+        created: Counter | Gauge | Histogram
+        if metric.kind == "counter":
+            created = self._counters[metric.name] = Counter(metric.name, metric.help, names, registry=self.registry)
+        elif metric.kind == "gauge":
+            created = self._gauges[metric.name] = Gauge(metric.name, metric.help, names, registry=self.registry)
+        else:
+            created = self._histograms[metric.name] = Histogram(
+                metric.name, metric.help, names, buckets=metric.buckets, registry=self.registry
+            )
+        if names:
+            for values in product(*(self._values(allowed) for allowed in metric.labels.values())):
+                created.labels(*values)
+
+    def _values(self, allowed: tuple[str, ...]) -> tuple[str, ...]:
+        return self._agents if allowed is AGENTS else allowed
+
+    def _closed(self, metric: Metric, labels: Mapping[str, str]) -> dict[str, str]:
+        """Return the labels with every value from its closed set; an unknown one becomes `other` where there is one."""
+        closed = {}
+        for name, value in labels.items():
+            allowed = self._values(metric.labels[name])
+            if value not in allowed and "other" not in allowed:
+                raise ValueError(f"{metric.name}: {value!r} is no value of label {name}")
+            closed[name] = value if value in allowed else "other"
+        return closed

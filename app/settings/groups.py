@@ -1,0 +1,243 @@
+"""The groups of settings: each part of the product receives its own one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode
+
+from app.domain.jobs import JobKind
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Group(BaseModel):
+    """A group of settings: frozen, and closed to unknown names.
+
+    The text under a field is its description in docs/reference/settings.md.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
+
+
+class DatabaseSettings(Group):
+    """SQLite file or PostgreSQL server."""
+
+    url: SecretStr = SecretStr("sqlite:///var/marketplace.db")
+    """Where the data is: `sqlite:///PATH` for one machine, `postgresql://USER:PASSWORD@HOST/NAME` for several."""
+    pool_size: Annotated[int, Field(ge=1, le=200)] = 20
+    """Most connections that one process opens."""
+    lock_timeout_seconds: Seconds = 5.0
+    """Longest wait for a free connection, or for the SQLite write lock."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_supported(cls, value: SecretStr) -> SecretStr:
+        scheme = value.get_secret_value().partition(":")[0]
+        if scheme not in {"sqlite", "postgresql", "postgres", "postgresql+psycopg"}:
+            raise ValueError("must begin with sqlite:///, postgresql:// or postgres://")
+        return value
+
+
+class RedisSettings(Group):
+    """Redis or Valkey."""
+
+    url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    """The server: `redis://`, `rediss://` (TLS) or `unix://`, with user, password and database number."""
+    namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9:_{}-]{1,64}$")] = "{marketplace}"
+    """Prefix of every key. The braces keep all keys in one slot of a cluster."""
+    pool_max_connections: Annotated[int, Field(ge=1, le=50)] = 50
+    """Most connections that one process opens with each of its clients."""
+    pool_wait_seconds: Seconds = 5.0
+    """Longest wait of a worker for a free connection."""
+    timeout_seconds: Seconds = 5.0
+    """Longest wait of a worker for a connection or an answer."""
+    fail_fast_timeout_seconds: Annotated[float, Field(gt=0, le=1)] = 0.2
+    """The same for the API: a request must not wait for a Redis that is down."""
+    reconnect_attempts: Annotated[int, Field(ge=0, le=20)] = 5
+    """Further tries of a worker after a lost connection."""
+    reconnect_base_seconds: Seconds = 0.05
+    """Pause before the first further try; it doubles with each one, with jitter."""
+    reconnect_cap_seconds: Seconds = 1.0
+    """Longest pause between two tries."""
+    tls_ca_file: Path | None = None
+    """Certificate authority of a `rediss://` server; the system's own when empty."""
+    tls_check_hostname: bool = True
+    """Whether the certificate of a `rediss://` server must name its host."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_supported(cls, value: SecretStr) -> SecretStr:
+        if urlsplit(value.get_secret_value()).scheme not in {"redis", "rediss", "unix"}:
+            raise ValueError("must begin with redis://, rediss:// (TLS) or unix://")
+        return value
+
+
+class WebSettings(Group):
+    """The API process."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    """Port to listen on."""
+    threads: Annotated[int, Field(ge=1, le=256)] = 16
+    """Requests that each process serves at the same time."""
+    graceful_timeout_seconds: Seconds = 10.0
+    """Time that running requests get to finish when the server is told to stop."""
+    max_body_bytes: Annotated[int, Field(ge=1024, le=50_000_000)] = 1_000_000
+    """Largest JSON body."""
+    max_upload_bytes: Annotated[int, Field(ge=1024, le=50_000_000)] = 5_000_000
+    """Largest uploaded file."""
+    rate_limit_per_minute: Annotated[int, Field(ge=0)] = 6000
+    """Requests that one token may send per minute; 0 is no limit."""
+    rate_limit_auth_failures_per_minute: Annotated[int, Field(ge=0)] = 60
+    """Requests without a valid token that one address may send per minute; 0 is no limit."""
+
+
+class WorkerSettings(Group):
+    """One worker process: threads for Phase 1 jobs, and others for analyses, so that neither can starve the other."""
+
+    phase1_threads: Annotated[int, Field(ge=0, le=256)] = 8
+    """Phase 1 jobs that one process runs at the same time; 0 leaves them to other workers."""
+    analysis_threads: Annotated[int, Field(ge=0, le=256)] = 4
+    """Analyses that one process runs at the same time; 0 leaves them to other workers."""
+    metrics_host: str = "127.0.0.1"
+    """Address at which this process answers with its own metrics."""
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Port for the same; 0 is none."""
+    poll_milliseconds: Annotated[int, Field(ge=5, le=10_000)] = 100
+    """Longest pause of an idle worker before it looks for work again."""
+    shutdown_grace_seconds: Seconds = 15.0
+    """Time that running jobs get to finish when the worker is told to stop; then they are given back."""
+    heartbeat_timeout_seconds: Seconds = 20.0
+    """Silence after which another worker takes over the hints that a dead one had fetched."""
+
+
+class SchedulerSettings(Group):
+    """One scheduler process."""
+
+    metrics_host: str = "127.0.0.1"
+    """Address at which this process answers with its own metrics."""
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Port for the same; 0 is none."""
+
+
+class JobSettings(Group):
+    """The constants of docs/reference/job-protocol.md; LEASE + REAP + TICK + pick-up stay under 20 s."""
+
+    lease_seconds: Seconds = 12.0
+    """LEASE: a run that has not renewed its lease for this long is taken for dead."""
+    beat_seconds: Seconds = 3.0
+    """BEAT: a run renews its lease this often."""
+    reap_seconds: Seconds = 2.0
+    """REAP: the sweeper looks for dead runs this often."""
+    tick_seconds: Seconds = 0.5
+    """TICK: the sweeper looks for due jobs this often."""
+    reconcile_seconds: Seconds = 10.0
+    """RECONCILE: the sweeper compares plans, jobs and clocks this often."""
+    grace_seconds: Seconds = 3.0
+    """GRACE: time that the API's own hint gets before the sweeper sends one."""
+    redispatch_seconds: Seconds = 10.0
+    """REDISPATCH: a pending job gets another hint after this long."""
+    clamp_seconds: Seconds = 60.0
+    """CLAMP: no pause between two attempts is longer."""
+    window: Count = 200
+    """WINDOW: most hints that wait in one queue; the other jobs wait in the database."""
+    crash_limit: Annotated[int, Field(ge=0, le=10)] = 3
+    """Runs that may end with their process dying before the job fails."""
+    max_retries: Annotated[int, Field(ge=0, le=10)] = 3
+    """Attempts after the first one, for errors that may pass."""
+    retry_delays_seconds: Annotated[tuple[Annotated[float, Field(ge=0, le=60)], ...], NoDecode] = (
+        1.0,
+        5.0,
+        30.0,
+    )
+    """Pause before each of them, separated by commas; the last one repeats."""
+    phase1_attempt_seconds: Annotated[float, Field(ge=0.1, le=120)] = 10.0
+    """Time limit of one attempt to create the Phase 1 tasks."""
+    analysis_attempt_seconds: Annotated[float, Field(ge=0.1, le=120)] = 120.0
+    """Time limit of one attempt to ask the agents."""
+    phase1_total_seconds: Seconds = 120.0
+    """Time after which a Phase 1 job is not retried any more."""
+    analysis_total_seconds: Seconds = 600.0
+    """Time after which an analysis is not retried any more."""
+    stuck_after_seconds: Seconds = 60.0
+    """An approved plan without tasks counts as stuck after this long."""
+    answer_cache_seconds: Annotated[float, Field(ge=0, le=2_592_000)] = 86_400.0
+    """How long the last good answer of an agent may stand in for a new one; 0 is never."""
+
+    @field_validator("retry_delays_seconds", mode="before")
+    @classmethod
+    def _read_list(cls, value: object) -> object:
+        if isinstance(value, str):
+            return [part.strip() for part in value.split(",") if part.strip()]
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> JobSettings:
+        if self.beat_seconds * 2 >= self.lease_seconds:
+            raise ValueError("lease_seconds must be more than twice beat_seconds")
+        if self.max_retries and not self.retry_delays_seconds:
+            raise ValueError("retry_delays_seconds must name at least one delay")
+        return self
+
+    def attempt_seconds(self, kind: JobKind) -> float:
+        """Return how long one attempt of a job of this kind may take."""
+        return {JobKind.PHASE1: self.phase1_attempt_seconds, JobKind.ANALYSIS: self.analysis_attempt_seconds}[kind]
+
+    def total_seconds(self, kind: JobKind) -> float:
+        """Return how long a job of this kind may take with all its attempts."""
+        return {JobKind.PHASE1: self.phase1_total_seconds, JobKind.ANALYSIS: self.analysis_total_seconds}[kind]
+
+
+class AgentsSettings(Group):
+    """Where the list of agents is: a YAML file, or the same list as JSON in `items`."""
+
+    file: Path | None = None
+    """YAML file with the list of agents."""
+    items: SecretStr | None = None
+    """The same list as JSON, for deployments without files."""
+
+
+class OutboundSettings(Group):
+    """Calls that leave the product: to agents and to webhooks."""
+
+    allow_private_agents: bool = False
+    """Whether agents may be at private or loopback addresses, as those in your own network or cluster are."""
+    allow_private_webhooks: bool = False
+    """Whether webhooks may be sent to private or loopback addresses."""
+    tls_ca_file: Path | None = None
+    """File with the certificate authorities of agents and webhooks; without it, the usual ones."""
+    max_answer_bytes: Annotated[int, Field(ge=1024, le=50_000_000)] = 2_000_000
+    """Largest answer that is read; compressed ones are refused."""
+
+
+class WebhookSettings(Group):
+    """Delivery of events to subscribers."""
+
+    timeout_seconds: Seconds = 10.0
+    """Time limit of one delivery."""
+    max_attempts: Annotated[int, Field(ge=1, le=20)] = 8
+    """Tries before a delivery is given up."""
+    concurrency: Annotated[int, Field(ge=1, le=64)] = 4
+    """Deliveries at the same time, per scheduler process."""
+    poll_seconds: Seconds = 0.5
+    """The scheduler looks for due deliveries this often."""
+
+
+class LogSettings(Group):
+    """Structured logs on standard error."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least severe level that is written."""
+    format: Literal["json", "console"] = "json"
+    """`json` for machines, `console` for people."""
+
+    @field_validator("level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
