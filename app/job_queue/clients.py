@@ -1,0 +1,112 @@
+"""Clients of Redis: a patient one for workers, and one that fails fast for the request path.
+
+Both draw on a pool that blocks at its cap instead of failing, and both are measured.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal
+
+from redis import BlockingConnectionPool, Redis
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from app.metrics import REDIS_COMMANDS, REDIS_CONNECTIONS, REDIS_DURATION, LiveMetrics
+from app.settings import RedisSettings
+
+Temper = Literal["patient", "fail_fast"]
+
+
+class MeasuredPool(BlockingConnectionPool):
+    """Blocking pool that counts the connections which it has made."""
+
+    metrics: LiveMetrics
+    temper: Temper
+
+    def make_connection(self) -> Any:  # noqa: ANN401 -- the library's signature
+        """Make a connection, and count it; the pool keeps it for good."""
+        connection = super().make_connection()  # type: ignore[no-untyped-call]
+        self.metrics.add(REDIS_CONNECTIONS, 1, client=self.temper)
+        return connection
+
+
+class MeasuredRedis(Redis):
+    """Client that counts and times its commands."""
+
+    metrics: LiveMetrics
+    temper: Temper
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 -- the library's signature
+        """Send one command; its outcome and its time become metrics."""
+        started = time.perf_counter()
+        outcome = "failed"
+        try:
+            answer = super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+            outcome = "ok"
+        finally:
+            self.metrics.count(REDIS_COMMANDS, client=self.temper, outcome=outcome)
+            self.metrics.observe(REDIS_DURATION, time.perf_counter() - started, client=self.temper)
+        return answer
+
+
+def patient_client(settings: RedisSettings, metrics: LiveMetrics) -> MeasuredRedis:
+    """Return the client for workers and the scheduler: it reconnects with growing, jittered pauses."""
+    retry = Retry(
+        ExponentialWithJitterBackoff(base=settings.reconnect_base_seconds, cap=settings.reconnect_cap_seconds),
+        settings.reconnect_attempts,
+        supported_errors=(RedisConnectionError, RedisTimeoutError),
+    )
+    return _client(
+        settings,
+        metrics,
+        temper="patient",
+        retry=retry,
+        timeout_seconds=settings.timeout_seconds,
+        wait_seconds=settings.pool_wait_seconds,
+    )
+
+
+def fail_fast_client(settings: RedisSettings, metrics: LiveMetrics) -> MeasuredRedis:
+    """Return the client for the request path: one short try, for Redis may be down and the answer must not wait."""
+    return _client(
+        settings,
+        metrics,
+        temper="fail_fast",
+        retry=Retry(NoBackoff(), 0),
+        timeout_seconds=settings.fail_fast_timeout_seconds,
+        wait_seconds=settings.fail_fast_timeout_seconds,
+    )
+
+
+def _client(
+    settings: RedisSettings,
+    metrics: LiveMetrics,
+    *,
+    temper: Temper,
+    retry: Retry,
+    timeout_seconds: float,
+    wait_seconds: float,
+) -> MeasuredRedis:
+    url = settings.url.get_secret_value()
+    options: dict[str, Any] = {}
+    if url.startswith("rediss://"):
+        options["ssl_check_hostname"] = settings.tls_check_hostname
+        if settings.tls_ca_file is not None:
+            options["ssl_ca_certs"] = str(settings.tls_ca_file)
+    pool = MeasuredPool.from_url(
+        url,
+        max_connections=settings.pool_max_connections,
+        timeout=wait_seconds,
+        socket_timeout=timeout_seconds,
+        socket_connect_timeout=timeout_seconds,
+        retry=retry,
+        **options,
+    )
+    client = MeasuredRedis(connection_pool=pool)
+    for measured in (pool, client):
+        measured.metrics = metrics
+        measured.temper = temper
+    return client

@@ -1,0 +1,50 @@
+"""The last good answer of each agent to each question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, select
+
+from app.storage.clock import now_plus
+from app.storage.database import Database
+from app.storage.schema import agent_answers
+
+
+def keep_answer(
+    database: Database, connection: Connection, *, agent: str, purpose: str, digest: str, answer: Mapping[str, object]
+) -> None:
+    """Put this answer in the place of the one before it."""
+    statement = database.insert(agent_answers).values(
+        agent=agent, purpose=purpose, question_hash=digest, answer=dict(answer), answered_at=now_plus()
+    )
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[agent_answers.c.agent, agent_answers.c.purpose, agent_answers.c.question_hash],
+            set_={"answer": statement.excluded.answer, "answered_at": statement.excluded.answered_at},
+        )
+    )
+
+
+def kept_answer(
+    connection: Connection, *, agent: str, purpose: str, digest: str, newer_than_seconds: float
+) -> tuple[Mapping[str, Any], datetime] | None:
+    """Return the last good answer and when it was given, or None when there is none that is new enough."""
+    row = connection.execute(
+        select(agent_answers.c.answer, agent_answers.c.answered_at).where(
+            agent_answers.c.agent == agent,
+            agent_answers.c.purpose == purpose,
+            agent_answers.c.question_hash == digest,
+            agent_answers.c.answered_at > now_plus(-newer_than_seconds),
+        )
+    ).one_or_none()
+    return None if row is None else (row.answer, row.answered_at)
+
+
+def forget_answers(connection: Connection, *, older_than_seconds: float) -> int:
+    """Delete the answers that nobody may use any more; returns how many."""
+    return connection.execute(
+        delete(agent_answers).where(agent_answers.c.answered_at <= now_plus(-older_than_seconds))
+    ).rowcount

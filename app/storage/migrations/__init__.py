@@ -1,0 +1,1 @@
+"""Migrations of the schema; `app.storage.migrate` runs them."""

@@ -1,0 +1,273 @@
+"""The tables. Their protocol is docs/reference/job-protocol.md; migrations bring them about."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from app.storage.clock import Timestamp
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+plans = Table(
+    "marketplace_plans",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("title", String(300), nullable=False),
+    Column("status", String(50), nullable=False),
+    Column("origin", String(20), nullable=False),
+    Column("channels", Json, nullable=False),
+    Column("context", Text),
+    Column("plan_data", Json),
+    Column("notes", Json, nullable=False),
+    Column("created_at", Timestamp, nullable=False),
+    Column("created_by", String(100), nullable=False),
+    Column("approved_at", Timestamp),
+    Column("approved_by", String(100)),
+    Column("rejected_at", Timestamp),
+    Column("rejected_by", String(100)),
+    Column("rejection_reason", Text),
+    # The latch: set once, by the job whose tasks count.
+    Column("phase1_job_id", Uuid),
+    Index("ix_marketplace_plans_created", "created_at", "id"),
+    Index("ix_marketplace_plans_status", "status", "created_at"),
+    Index(
+        "ix_marketplace_plans_unlatched",
+        "approved_at",
+        sqlite_where=text("status = 'approved' AND phase1_job_id IS NULL"),
+        postgresql_where=text("status = 'approved' AND phase1_job_id IS NULL"),
+    ),
+)
+
+_OPEN = text("status IN ('pending', 'active')")
+
+jobs = Table(
+    "marketplace_job_executions",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("job_id", Uuid, nullable=False, unique=True),
+    Column("plan_id", Uuid, ForeignKey("marketplace_plans.id"), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("generation", Integer, nullable=False, default=1),
+    Column("retry_of", Uuid),
+    Column("status", String(50), nullable=False),
+    Column("progress", Integer, nullable=False, default=0),
+    # Claims so far.
+    Column("attempt_number", Integer, nullable=False, default=0),
+    # Recoverable failures so far.
+    Column("error_count", Integer, nullable=False, default=0),
+    # Leases that ran out so far.
+    Column("crash_count", Integer, nullable=False, default=0),
+    # Only ever grows; every write of a run carries the value that its claim returned.
+    Column("fence", Integer, nullable=False, default=0),
+    Column("lease_owner", String(200)),
+    Column("lease_until_at", Timestamp),
+    Column("available_at", Timestamp, nullable=False),
+    Column("next_dispatch_at", Timestamp, nullable=False),
+    Column("dispatch_count", Integer, nullable=False, default=0),
+    Column("deadline_at", Timestamp, nullable=False),
+    Column("timeout_seconds", Float, nullable=False),
+    Column("timeout_reason", Json, nullable=False),
+    Column("route", String(20), nullable=False, default="queue"),
+    Column("request_id", String(100)),
+    Column("error_code", String(50)),
+    Column("error_message", Text),
+    Column("result", Json),
+    Column("created_at", Timestamp, nullable=False),
+    Column("started_at", Timestamp),
+    Column("completed_at", Timestamp),
+    UniqueConstraint("plan_id", "kind", "generation"),
+    CheckConstraint("(status = 'active') = (lease_until_at IS NOT NULL)", name="active_has_lease"),
+    Index(
+        "uq_marketplace_job_executions_open",
+        "plan_id",
+        "kind",
+        unique=True,
+        sqlite_where=_OPEN,
+        postgresql_where=_OPEN,
+    ),
+    Index("ix_marketplace_job_executions_due", "kind", "status", "next_dispatch_at"),
+    Index("ix_marketplace_job_executions_lease", "status", "lease_until_at"),
+    Index("ix_marketplace_job_executions_created", "created_at", "job_id"),
+)
+
+attempts = Table(
+    "marketplace_job_attempts",
+    metadata,
+    Column("job_id", Uuid, ForeignKey("marketplace_job_executions.job_id"), primary_key=True),
+    Column("fence", Integer, primary_key=True),
+    Column("attempt_number", Integer, nullable=False),
+    Column("worker", String(200), nullable=False),
+    Column("started_at", Timestamp, nullable=False),
+    Column("ended_at", Timestamp),
+    Column("outcome", String(20), nullable=False),
+    Column("error_code", String(50)),
+    Column("error_message", Text),
+    Column("retry_at", Timestamp),
+)
+
+tasks = Table(
+    "marketplace_tasks",
+    metadata,
+    # uuid5(plan, phase, item_key): the same item is the same row, whoever writes it.
+    Column("id", Uuid, primary_key=True),
+    Column("plan_id", Uuid, ForeignKey("marketplace_plans.id"), nullable=False),
+    Column("phase", Integer, nullable=False),
+    Column("item_key", String(100), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("description", Text, nullable=False, default=""),
+    Column("channel", String(40)),
+    Column("priority", String(10), nullable=False),
+    Column("source", String(20), nullable=False),
+    Column("needs_review", Boolean, nullable=False, default=False),
+    Column("job_id", Uuid, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("created_at", Timestamp, nullable=False),
+    UniqueConstraint("plan_id", "phase", "item_key"),
+)
+
+events = Table(
+    "marketplace_events",
+    metadata,
+    # uuid5(job_id, fence, type): one event per transition, whoever writes it.
+    Column("id", Uuid, primary_key=True),
+    Column("type", String(50), nullable=False),
+    Column("job_id", Uuid, nullable=False),
+    Column("plan_id", Uuid, nullable=False),
+    Column("data", Json, nullable=False),
+    Column("created_at", Timestamp, nullable=False),
+    Index("ix_marketplace_events_job", "job_id"),
+    Index("ix_marketplace_events_created", "created_at", "id"),
+)
+
+subscriptions = Table(
+    "marketplace_webhook_subscriptions",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("created_at", Timestamp, nullable=False),
+    Column("created_by", String(100), nullable=False),
+)
+
+subscription_events = Table(
+    "marketplace_webhook_subscription_events",
+    metadata,
+    Column(
+        "subscription_id",
+        Uuid,
+        ForeignKey("marketplace_webhook_subscriptions.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("event_type", String(50), primary_key=True),
+)
+
+deliveries = Table(
+    "marketplace_deliveries",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("event_id", Uuid, ForeignKey("marketplace_events.id"), nullable=False),
+    Column(
+        "subscription_id",
+        Uuid,
+        ForeignKey("marketplace_webhook_subscriptions.id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    # pending, active, delivered or failed: the job protocol in small.
+    Column("status", String(20), nullable=False),
+    Column("attempt", Integer, nullable=False, default=0),
+    Column("next_attempt_at", Timestamp, nullable=False),
+    Column("fence", Integer, nullable=False, default=0),
+    Column("lease_owner", String(200)),
+    Column("lease_until_at", Timestamp),
+    Column("response_status", Integer),
+    Column("error_message", Text),
+    Column("created_at", Timestamp, nullable=False),
+    Column("delivered_at", Timestamp),
+    UniqueConstraint("event_id", "subscription_id"),
+    CheckConstraint("(status = 'active') = (lease_until_at IS NOT NULL)", name="active_has_lease"),
+    Index("ix_marketplace_deliveries_due", "status", "next_attempt_at"),
+)
+
+dead_letters = Table(
+    "marketplace_dead_letters",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("job_id", Uuid, ForeignKey("marketplace_job_executions.job_id"), nullable=False, unique=True),
+    Column("plan_id", Uuid, nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("reason", String(50), nullable=False),
+    Column("error_message", Text),
+    Column("payload", Json, nullable=False),
+    Column("history", Json, nullable=False),
+    Column("archived_at", Timestamp, nullable=False),
+    Index("ix_marketplace_dead_letters_archived", "archived_at", "job_id"),
+)
+
+audit_log = Table(
+    "marketplace_audit_log",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("at", Timestamp, nullable=False),
+    Column("actor", String(100), nullable=False),
+    Column("action", String(50), nullable=False),
+    Column("target_type", String(50), nullable=False),
+    Column("target_id", String(100), nullable=False),
+    Column("reason", Text),
+    Column("details", Json),
+    Column("request_id", String(100)),
+    Index("ix_marketplace_audit_log_at", "at", "id"),
+    Index("ix_marketplace_audit_log_target", "target_type", "target_id"),
+)
+
+api_tokens = Table(
+    "marketplace_api_tokens",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", String(100), nullable=False, unique=True),
+    # SHA-256 in hex of 32 random bytes: the token itself is never stored.
+    Column("token_hash", String(64), nullable=False, unique=True),
+    Column("role", String(20), nullable=False),
+    Column("created_at", Timestamp, nullable=False),
+    Column("expires_at", Timestamp),
+    Column("revoked_at", Timestamp),
+)
+
+agent_answers = Table(
+    "marketplace_agent_answers",
+    metadata,
+    # The last good answer of an agent to one question; the question is known by its SHA-256.
+    Column("agent", String(40), primary_key=True),
+    Column("purpose", String(20), primary_key=True),
+    Column("question_hash", String(64), primary_key=True),
+    Column("answer", Json, nullable=False),
+    Column("answered_at", Timestamp, nullable=False),
+    Index("ix_marketplace_agent_answers_answered", "answered_at"),
+)

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from pydantic import SecretStr
+
+from app.settings import DatabaseSettings
+from app.storage.database import Database
+from app.storage.migrate import differences, upgrade
+from app.storage.revisions import NEWEST, REVISIONS, current_revision, is_migrated
+
+
+def test_the_migrated_database_is_the_schema(database: Database) -> None:
+    assert differences(database) == []
+    assert current_revision(database) == NEWEST
+
+
+def test_migrating_again_changes_nothing(database: Database) -> None:
+    assert upgrade(database) == NEWEST
+    assert differences(database) == []
+
+
+def test_several_processes_may_migrate_at_once(empty_database_url: str) -> None:
+    databases = [Database(DatabaseSettings(url=SecretStr(empty_database_url))) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(upgrade, databases)) == {NEWEST}
+    assert differences(databases[0]) == []
+    for database in databases:
+        database.close()
+
+
+def test_an_empty_database_has_no_revision(empty_database_url: str) -> None:
+    database = Database(DatabaseSettings(url=SecretStr(empty_database_url)))
+    assert current_revision(database) is None
+    database.close()
+
+
+def test_the_known_revisions_are_those_of_the_migrations() -> None:
+    config = Config()
+    config.set_main_option("script_location", "app.storage:migrations")
+    scripts = ScriptDirectory.from_config(config).walk_revisions()
+    assert tuple(script.revision for script in reversed(list(scripts))) == REVISIONS
+
+
+@pytest.mark.parametrize(("revision", "migrated"), [(None, False), (NEWEST, True), ("from a newer version", True)])
+def test_a_process_works_on_the_newest_revision_and_on_newer_ones(revision: str | None, *, migrated: bool) -> None:
+    assert is_migrated(revision) == migrated
