@@ -1,0 +1,118 @@
+"""The gateway to the agents: every question goes through here."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from app.agents import http_protocol, openai_protocol
+from app.agents.configuration import AgentConfig
+from app.agents.question import Question
+from app.domain.deadline import Deadline
+from app.domain.errors import ConfigurationError, InvalidInputError, MarketplaceError, NotFoundError
+from app.domain.plan import AnalysisPlan
+from app.domain.plan_reading import PlanReading
+from app.metrics import AGENT_CALLS, AGENT_DURATION, LiveMetrics
+from app.outbound import Outbound, raise_for_status
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class _AgentProtocol(Protocol):
+    """What a protocol is: where a question goes, how it is written, and how the answer is read."""
+
+    def url_of(self, config: AgentConfig) -> str: ...
+
+    def body_of(self, config: AgentConfig, question: Question) -> Mapping[str, object]: ...
+
+    def read_answer(self, body: bytes) -> PlanReading: ...
+
+
+_PROTOCOLS: Mapping[str, _AgentProtocol] = {"openai": openai_protocol, "http": http_protocol}
+
+
+@dataclass(frozen=True)
+class AgentAnswer:
+    """What an agent answered, what had to be repaired in it, and how long the call took."""
+
+    plan: AnalysisPlan
+    notes: tuple[str, ...]
+    seconds: float
+
+
+class AgentGateway:
+    """Asks agents; safe to use from many threads. No retry: that is the job's business."""
+
+    def __init__(self, configs: Iterable[AgentConfig], outbound: Outbound, metrics: LiveMetrics) -> None:
+        self._configs = {config.name: config for config in configs}
+        self._outbound = outbound
+        self._metrics = metrics
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the configured agents, in the order of the configuration."""
+        return tuple(self._configs)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Channels that an agent serves, in the order of the configuration."""
+        return tuple(config.channel for config in self._configs.values())
+
+    def agent_for(self, channel: str) -> str | None:
+        """Return the name of the agent that serves this channel, or None."""
+        return next((config.name for config in self._configs.values() if config.channel == channel), None)
+
+    def ask(self, agent: str, question: Question, deadline: Deadline) -> AgentAnswer:
+        """Ask one agent, within the deadline and the agent's own timeout, whichever is earlier.
+
+        Raises:
+            NotFoundError: There is no such agent.
+            RecoverableError: NetworkError, DeadlineExceededError, RateLimitedError or RemoteServerError.
+            PermanentError: BadAnswerError, RemoteAuthError, RemoteRejectedError or ConfigurationError.
+        """
+        config = self._configs.get(agent)
+        if config is None:
+            raise NotFoundError(f"there is no agent {agent}")
+        # Out of time before the call: that says nothing about the agent, so it is not counted as its failure.
+        deadline.check()
+        started = time.monotonic()
+        outcome = "other"
+        try:
+            reading = self._call(config, question, deadline.within(config.timeout_seconds))
+            outcome = "ok"
+        except MarketplaceError as error:
+            outcome = error.code
+            raise
+        finally:
+            seconds = time.monotonic() - started
+            self._metrics.count(AGENT_CALLS, agent=agent, outcome=outcome)
+            self._metrics.observe(AGENT_DURATION, seconds, agent=agent)
+            _log.info("agent_called", agent=agent, purpose=question.purpose, outcome=outcome, seconds=round(seconds, 4))
+        return AgentAnswer(reading.plan, reading.notes, seconds)
+
+    def _call(self, config: AgentConfig, question: Question, deadline: Deadline) -> PlanReading:
+        protocol = _PROTOCOLS[config.protocol]
+        key = "" if config.api_key is None else config.api_key.get_secret_value()
+        headers = {
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            # Lets the agent stop when nobody waits any longer.
+            "X-Deadline-Seconds": f"{deadline.remaining_seconds:.3f}",
+        }
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
+        body = json.dumps(protocol.body_of(config, question)).encode()
+        try:
+            reply = self._outbound.post(protocol.url_of(config), body, headers, deadline)
+        except InvalidInputError as error:
+            raise ConfigurationError(
+                f"agent {config.name}: its url {error.message};"
+                " MARKETPLACE_OUTBOUND__ALLOW_PRIVATE_AGENTS allows private ones"
+            ) from error
+        raise_for_status(reply, secret=key)
+        return protocol.read_answer(reply.body)
