@@ -1,0 +1,103 @@
+"""One round of questions to the agents of several channels, in parallel, with their last good answers as fallback."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import structlog
+
+from app.agents.gateway import AgentGateway
+from app.agents.question import Question
+from app.domain.deadline import Deadline
+from app.domain.errors import MarketplaceError
+from app.domain.plan import AnalysisPlan
+from app.storage.answers import keep_answer, kept_answer
+from app.storage.database import Database
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class ChannelAnswer:
+    """What is known of one channel.
+
+    `plan` is None when there is neither an answer nor a kept one; `error` is what the agent did instead of answering.
+    """
+
+    channel: str
+    source: Literal["agent", "cache", "none"]
+    plan: AnalysisPlan | None = None
+    notes: tuple[str, ...] = ()
+    error: MarketplaceError | None = None
+    answered_at: datetime | None = None
+
+    def report(self) -> dict[str, object]:
+        """Return what a job's result says of this channel, as camelCase JSON."""
+        report: dict[str, object] = {"channel": self.channel, "source": self.source}
+        if self.error is not None:
+            report |= {"errorCode": self.error.code, "error": str(self.error)[:500]}
+        if self.source == "cache" and self.answered_at is not None:
+            report["answeredAt"] = self.answered_at.isoformat().replace("+00:00", "Z")
+        return report
+
+
+class AgentRound:
+    """Asks agents; an answer is kept at once, so that a retry or a later job has it to fall back on."""
+
+    def __init__(self, database: Database, gateway: AgentGateway, *, cache_seconds: float) -> None:
+        self._database = database
+        self._gateway = gateway
+        self._cache_seconds = cache_seconds
+
+    def ask(self, questions: Sequence[Question], deadline: Deadline) -> list[ChannelAnswer]:
+        """Return one answer per question, in the same order, by the deadline; no error of an agent is raised.
+
+        Raises:
+            DatabaseUnavailableError: Answers could not be kept or looked up.
+        """
+        if not questions:
+            return []
+        with ThreadPoolExecutor(len(questions), thread_name_prefix="agent") as pool:
+            futures = [pool.submit(copy_context().run, self._ask_one, question, deadline) for question in questions]
+            return [future.result() for future in futures]
+
+    def _ask_one(self, question: Question, deadline: Deadline) -> ChannelAnswer:
+        agent = self._gateway.agent_for(question.channel)
+        if agent is None:
+            return ChannelAnswer(question.channel, "none")
+        try:
+            answer = self._gateway.ask(agent, question, deadline)
+        except MarketplaceError as error:
+            return self._fall_back(agent, question, error)
+        with self._database.write() as connection:
+            keep_answer(
+                self._database,
+                connection,
+                agent=agent,
+                purpose=question.purpose,
+                digest=question.digest(),
+                answer=answer.plan.model_dump(mode="json", by_alias=True),
+            )
+        return ChannelAnswer(question.channel, "agent", answer.plan, answer.notes)
+
+    def _fall_back(self, agent: str, question: Question, error: MarketplaceError) -> ChannelAnswer:
+        with self._database.read() as connection:
+            kept = kept_answer(
+                connection,
+                agent=agent,
+                purpose=question.purpose,
+                digest=question.digest(),
+                newer_than_seconds=self._cache_seconds,
+            )
+        if kept is None:
+            return ChannelAnswer(question.channel, "none", error=error)
+        answer, answered_at = kept
+        _log.warning("kept_answer_used", agent=agent, error_code=error.code, answered_at=answered_at.isoformat())
+        return ChannelAnswer(
+            question.channel, "cache", AnalysisPlan.model_validate(answer), error=error, answered_at=answered_at
+        )

@@ -1,0 +1,86 @@
+"""What happened to a job, as an event in the outbox; and the birth of a job, which is its first event."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from app.domain.jobs import EventType, JobKind, JobStatus
+from app.settings import JobSettings
+from app.storage.database import Database
+from app.storage.outbox import record_event
+from app.storage.transitions import insert_job
+
+
+def record_job_event(
+    database: Database,
+    connection: Connection,
+    event_type: EventType,
+    *,
+    job_id: UUID,
+    plan_id: UUID,
+    kind: JobKind,
+    status: JobStatus,
+    fence: int,
+    attempt: int,
+    **details: object,
+) -> None:
+    """Write the event of one transition, in the transaction that makes it; `details` are camelCase JSON values."""
+    record_event(
+        database,
+        connection,
+        event_type,
+        job_id=job_id,
+        plan_id=plan_id,
+        fence=fence,
+        data={
+            "jobId": str(job_id),
+            "planId": str(plan_id),
+            "kind": kind,
+            "status": status,
+            "attempt": attempt,
+            **details,
+        },
+    )
+
+
+def insert_announced_job(
+    database: Database,
+    connection: Connection,
+    settings: JobSettings,
+    *,
+    plan_id: UUID,
+    kind: JobKind,
+    request_id: str | None,
+    generation: int = 1,
+    retry_of: UUID | None = None,
+) -> UUID:
+    """Insert a pending job and its `job:enqueued` event (T1), in the caller's transaction; return the job's id.
+
+    Raises:
+        ConflictError: The plan has an open job of this kind, or this generation exists.
+    """
+    job_id = insert_job(
+        connection,
+        plan_id=plan_id,
+        kind=kind,
+        total_seconds=settings.total_seconds(kind),
+        grace_seconds=settings.grace_seconds,
+        timeout_seconds=settings.attempt_seconds(kind),
+        generation=generation,
+        retry_of=retry_of,
+        request_id=request_id,
+    )
+    record_job_event(
+        database,
+        connection,
+        EventType.ENQUEUED,
+        job_id=job_id,
+        plan_id=plan_id,
+        kind=kind,
+        status=JobStatus.PENDING,
+        fence=0,
+        attempt=0,
+    )
+    return job_id

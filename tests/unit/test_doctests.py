@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import doctest
+import importlib
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "app.domain.channels",
+        "app.domain.plain_text",
+        "app.domain.retry",
+        "app.outbound.replies",
+        "app.outbound.targets",
+    ],
+)
+def test_the_examples_in_docstrings_hold(name: str) -> None:
+    results = doctest.testmod(importlib.import_module(name))
+    assert results.attempted > 0
+    assert results.failed == 0
