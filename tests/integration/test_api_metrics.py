@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from app.domain.errors import BadAnswerError
+from app.metrics import METRICS
+from tests.api import Api, api_on
+from tests.pipeline import raising
+from tests.servers import free_port
+
+METRICS_URL = "/api/metrics"
+
+
+def samples(api: Api) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """Return every sample of a scrape by its name and labels."""
+    answer = api.get(METRICS_URL, None)
+    assert answer.status_code == 200
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in parse_text(answer.get_data(as_text=True))
+        for sample in family.samples
+    }
+
+
+def value(found: dict[tuple[str, tuple[tuple[str, str], ...]], float], name: str, **labels: str) -> float:
+    """Return one sample."""
+    return found[name, tuple(sorted(labels.items()))]
+
+
+def names_of(found: dict[tuple[str, tuple[tuple[str, str], ...]], float]) -> set[str]:
+    """Return the names of all samples."""
+    return {name for name, _ in found}
+
+
+def test_every_metric_of_the_table_is_told_from_the_start(api: Api) -> None:
+    answer = api.get(METRICS_URL, None)
+    families = {family.name for family in parse_text(answer.get_data(as_text=True))}
+    assert families == {metric.name.removesuffix("_total") for metric in METRICS}
+    assert answer.content_type.startswith("text/plain; version=0.0.4")
+
+
+def test_openmetrics_is_told_to_whoever_asks_for_it(sqlite_api: Api) -> None:
+    answer = sqlite_api.call(
+        "GET", METRICS_URL, None, headers={"Accept": "application/openmetrics-text; version=1.0.0,text/plain;q=0.5"}
+    )
+    assert answer.content_type.startswith("application/openmetrics-text; version=1.0.0")
+    assert {family.name for family in parse_openmetrics(answer.get_data(as_text=True))} >= {"marketplace_redis_up"}
+
+
+def test_queue_depths_are_those_of_the_database(api: Api) -> None:
+    api.approved()
+    _, failing = api.approved()
+    _, running = api.approved()
+    api.executor().run(running)
+    api.executor(raising(BadAnswerError("no JSON"))).run(failing)
+    api.call("POST", "/api/marketplace/analysis", json={"channels": ["amazon"]})
+
+    found = samples(api)
+
+    depths = {
+        (state, queue): value(found, f"marketplace_queue_{state}_jobs", queue=queue)
+        for state in ("pending", "active", "completed", "failed")
+        for queue in ("phase1-tasks", "analysis")
+    }
+    assert depths == {
+        ("pending", "phase1-tasks"): 1,
+        ("active", "phase1-tasks"): 0,
+        ("completed", "phase1-tasks"): 1,
+        ("failed", "phase1-tasks"): 1,
+        ("pending", "analysis"): 1,
+        ("active", "analysis"): 0,
+        ("completed", "analysis"): 0,
+        ("failed", "analysis"): 0,
+    }
+
+
+def test_levels_do_not_depend_on_the_process_that_tells_them(api: Api) -> None:
+    api.approved()
+    other = api.beside()
+    try:
+        assert value(samples(other), "marketplace_queue_pending_jobs", queue="phase1-tasks") == 1
+    finally:
+        other.close()
+
+
+def test_a_plan_without_tasks_is_stuck_after_the_limit(api: Api) -> None:
+    plan_id, _ = api.approved()
+    assert value(samples(api), "marketplace_stuck_plans") == 0
+    api.age(plan_id, seconds=api.settings.jobs.stuck_after_seconds + 1)
+    assert value(samples(api), "marketplace_stuck_plans") == 1
+
+
+def test_a_plan_that_ended_as_a_dead_letter_is_not_stuck(api: Api) -> None:
+    plan_id, job_id = api.approved()
+    api.executor(raising(BadAnswerError("no JSON"))).run(job_id)
+    api.age(plan_id, seconds=3600)
+    assert value(samples(api), "marketplace_stuck_plans") == 0
+
+
+def test_redis_tells_its_connections_and_memory(sqlite_api: Api) -> None:
+    found = samples(sqlite_api)
+    assert value(found, "marketplace_redis_up") == 1
+    assert value(found, "marketplace_redis_connected_clients") >= 1
+    assert value(found, "marketplace_redis_memory_bytes") > 100_000
+
+
+def test_what_redis_cannot_tell_is_left_out(sqlite_template: Path, tmp_path: Path) -> None:
+    with api_on(f"redis://127.0.0.1:{free_port()}/0", sqlite_template, tmp_path) as api:
+        found = samples(api)
+        assert value(found, "marketplace_redis_up") == 0
+        assert not {"marketplace_redis_connected_clients", "marketplace_redis_memory_bytes"} & names_of(found)
+        assert "marketplace_queue_pending_jobs" in names_of(found)
+
+
+def test_what_the_database_cannot_tell_is_left_out(sqlite_template: Path, tmp_path: Path, redis_url: str) -> None:
+    with api_on(redis_url, sqlite_template, tmp_path) as api:
+        api.lose_database()
+        found = samples(api)
+        assert not {"marketplace_queue_pending_jobs", "marketplace_stuck_plans"} & names_of(found)
+        assert value(found, "marketplace_redis_up") == 1
+
+
+def test_requests_are_counted_by_method_and_status(sqlite_api: Api) -> None:
+    sqlite_api.get("/api/marketplace/jobs")
+    sqlite_api.get("/api/marketplace/jobs?limit=0")
+    sqlite_api.call("PURGE", "/api/marketplace/jobs")
+    found = samples(sqlite_api)
+    name = "marketplace_http_request_duration_seconds_count"
+    assert value(found, name, method="GET", status="2xx") == 1
+    assert value(found, name, method="GET", status="4xx") == 1
+    assert value(found, name, method="other", status="4xx") == 1
