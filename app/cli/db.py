@@ -1,0 +1,63 @@
+"""`marketplace db`: the schema of the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from app.cli.exit_codes import ExitCode
+from app.cli.masking import masked_url
+from app.cli.output import json_option, print_fields, print_json, say
+from app.settings import load_settings
+from app.storage.database import Database
+from app.storage.revisions import NEWEST, current_revision, is_migrated
+
+
+@click.group()
+def db() -> None:
+    """Bring the database to the schema of this version, or tell how far it is."""
+
+
+@db.command()
+@json_option
+def upgrade(*, as_json: bool) -> None:
+    """Bring the database to the newest schema; safe to run twice, and from several machines at once."""
+    # Alembic takes a second to import, and no other command needs it.
+    from app.storage import migrate  # noqa: PLC0415
+
+    with _database() as (database, place):
+        before = current_revision(database)
+        after = migrate.upgrade(database)
+    if as_json:
+        print_json({"database": place, "from": before, "to": after})
+    else:
+        say(f"{place} is at {after}" + (", as before" if before == after else f", was {before or 'empty'}"))
+
+
+@db.command()
+@json_option
+@click.pass_context
+def status(context: click.Context, *, as_json: bool) -> None:
+    """Tell which schema the database has and which one this version needs; exit 6 when it is too old."""
+    with _database() as (database, place):
+        current = current_revision(database)
+    state = {"database": place, "current": current, "newest": NEWEST, "upToDate": is_migrated(current)}
+    if as_json:
+        print_json(state)
+    else:
+        print_fields(state.items())
+    if not is_migrated(current):
+        say("run: marketplace db upgrade")
+        context.exit(ExitCode.CHECK_FAILED)
+
+
+@contextmanager
+def _database() -> Iterator[tuple[Database, str]]:
+    settings = load_settings().database
+    database = Database(settings)
+    try:
+        yield database, masked_url(settings.url.get_secret_value())
+    finally:
+        database.close()

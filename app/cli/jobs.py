@@ -1,0 +1,73 @@
+"""`marketplace jobs`: what the workers do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from app.cli.exit_codes import ExitCode
+from app.cli.output import json_option, print_fields, print_json, print_json_line, print_table
+from app.cli.remote import connect
+from app.cli.watching import WAIT_SECONDS, final_state, tell_change
+from app.domain.jobs import JobStatus
+
+
+@click.group()
+def jobs() -> None:
+    """List, show and watch jobs."""
+
+
+@jobs.command("list")
+@click.option("-q", "--query", help="Which ones, such as 'status:failed agent:shein since:1h'.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many.")
+@json_option
+def list_jobs(query: str | None, limit: int, *, as_json: bool) -> None:
+    """List jobs, newest first."""
+    found = list(connect().items("jobs", limit=limit, q=query))
+    if as_json:
+        print_json(found)
+    else:
+        rows = [(j["jobId"], j["kind"], j["status"], j["attemptCount"], j["createdAt"], j["planId"]) for j in found]
+        print_table(("Job", "Kind", "Status", "Attempts", "Created", "Plan"), rows)
+
+
+@jobs.command()
+@click.argument("job_id", type=click.UUID)
+@json_option
+def show(job_id: object, *, as_json: bool) -> None:
+    """Show one job with its attempts."""
+    job = connect().get(f"jobs/{job_id}")
+    if as_json:
+        print_json(job)
+        return
+    names = ("jobId", "planId", "kind", "status", "progress", "createdAt", "startedAt", "completedAt", "nextAttemptAt")
+    print_fields([*((name, job[name]) for name in names), ("error", _error(job))])
+    rows = [(a["attempt"], a["outcome"], a["startedAt"], a["endedAt"], a["worker"], _error(a)) for a in job["attempts"]]
+    print_table(("Attempt", "Outcome", "Started", "Ended", "Worker", "Error"), rows)
+
+
+@jobs.command()
+@click.argument("job_id", type=click.UUID)
+@click.option(
+    "--timeout",
+    "timeout_seconds",
+    type=click.FloatRange(min=0),
+    default=WAIT_SECONDS,
+    show_default=True,
+    help="Seconds to wait at most.",
+)
+@json_option
+@click.pass_context
+def watch(context: click.Context, job_id: object, timeout_seconds: float, *, as_json: bool) -> None:
+    """Follow one job until it has ended; exit 1 when it failed. With --json, one line per change."""
+    on_change = print_json_line if as_json else tell_change
+    job = final_state(connect(), str(job_id), timeout_seconds=timeout_seconds, on_change=on_change)
+    if not as_json:
+        click.echo(job["status"])
+    if job["status"] != JobStatus.COMPLETED:
+        context.exit(ExitCode.FAILED)
+
+
+def _error(thing: dict[str, Any]) -> str | None:
+    return None if thing["error"] is None else f"{thing['error']['code']}: {thing['error']['message']}"

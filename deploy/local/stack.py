@@ -1,0 +1,259 @@
+"""The local stack: which processes there are, with which environment, on which ports."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from app.cli.masking import masked_url
+from app.settings import Settings, origin_of
+from deploy.local.child import Program
+from deploy.local.environment import settings_part, system_part
+from deploy.local.ports import LOOPBACK, Port, chosen_port, default_port
+from deploy.local.readiness import http_answers, valkey_answers
+from deploy.local.run_file import DataDirectory
+from deploy.local.valkey import valkey_binary, write_valkey_config
+
+#: First choice of each port.
+VALKEY_PORT = 16379
+AGENTS_PORT = 8100
+WORKER_METRICS_PORT = 9191
+SCHEDULER_METRICS_PORT = 9192
+
+#: One simulated agent per channel.
+CHANNELS = ("amazon", "mercadolivre", "shopee", "shein", "tiktok-shop", "kaway")
+
+#: Web first, so that no new work comes in; Valkey last, for the others use it to the end.
+STOP_ORDER = ("web", "worker", "scheduler", "agents", "valkey")
+
+#: Time beyond a process's own limit for finishing its work.
+_STOP_MARGIN_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where each process listens; None for what this stack does not start."""
+
+    web: Port
+    worker_metrics: Port
+    scheduler_metrics: Port
+    valkey: Port | None
+    agents: Port | None
+
+    def all(self) -> dict[str, Port]:
+        """Return the ports by purpose."""
+        ports = {field.name.replace("_", " "): getattr(self, field.name) for field in fields(self)}
+        return {purpose: port for purpose, port in ports.items() if port is not None}
+
+    def moved(self) -> list[tuple[str, Port]]:
+        """Return the ports that are not the default ones, each with its purpose."""
+        return [(purpose, port) for purpose, port in self.all().items() if port.moved]
+
+
+def choose_ports(settings: Settings) -> Ports:
+    """Choose every port of the stack.
+
+    Raises:
+        NetworkError: A port that the settings name is taken, or no port near a default is free.
+    """
+
+    def port(setting: str, number: int, default: int, purpose: str) -> Port:
+        if origin_of(setting) != "default" and number:
+            return chosen_port(number, purpose=purpose)
+        return default_port(default, purpose=purpose)
+
+    ports = Ports(
+        web=port("web.port", settings.web.port, 8000, "web"),
+        worker_metrics=port(
+            "worker.metrics_port", settings.worker.metrics_port, WORKER_METRICS_PORT, "metrics of the worker"
+        ),
+        scheduler_metrics=port(
+            "scheduler.metrics_port",
+            settings.scheduler.metrics_port,
+            SCHEDULER_METRICS_PORT,
+            "metrics of the scheduler",
+        ),
+        valkey=None if is_given("redis.url") else default_port(VALKEY_PORT, purpose="Valkey"),
+        agents=None if is_given("agents.file", "agents.items") else default_port(AGENTS_PORT, purpose="agents"),
+    )
+    for purpose, taken in ports.all().items():
+        if purpose != "web":
+            taken.stop_listening()
+    return ports
+
+
+def is_given(*paths: str) -> bool:
+    """Tell whether any of these settings, as `group.field`, is set."""
+    return any(origin_of(path) != "default" for path in paths)
+
+
+class Stack:
+    """One local stack, planned but not started."""
+
+    def __init__(self, settings: Settings, data: DataDirectory, ports: Ports, environment: Mapping[str, str]) -> None:
+        self.ports = ports
+        self.data = data
+        self.database_url = (
+            settings.database.url.get_secret_value()
+            if is_given("database.url")
+            else f"sqlite:///{data.path / 'marketplace.db'}"
+        )
+        self._settings = settings
+        self._system = system_part(environment)
+        self._started_at = datetime.now(UTC)
+        self._run_id = secrets.token_hex(8)
+        self._valkey_password = secrets.token_hex(32)
+        self._environment = {**self._system, **settings_part(environment), **self._overrides()}
+
+    @property
+    def servers(self) -> str:
+        """What the stack keeps jobs and data in, in words."""
+        redis = "an embedded Valkey" if self.ports.valkey else "the Redis that the settings name"
+        return f"{redis} and {'the database that they name' if is_given('database.url') else 'SQLite'}"
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Where the stack answers HTTP."""
+        web = _url(self.ports.web)
+        urls = {"web": web, "metrics": f"{web}/api/metrics"}
+        if self.ports.agents:
+            urls["agents"] = _url(self.ports.agents)
+        return urls
+
+    def facts(self, pids: Mapping[str, int]) -> dict[str, Any]:
+        """Return what `run.json` says once the processes run."""
+        several = {"web", "worker"}
+        return {
+            "state": "running",
+            "runId": self._run_id,
+            "urls": self.urls,
+            "workerMetrics": [f"{_url(self.ports.worker_metrics)}/metrics"],
+            "schedulerMetrics": [f"{_url(self.ports.scheduler_metrics)}/metrics"],
+            "pids": {
+                "supervisor": os.getpid(),
+                **{name: [pid] if name in several else pid for name, pid in pids.items()},
+            },
+            "database": masked_url(self.database_url),
+            "dataDir": str(self.data.path),
+            "startedAt": self._started_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        }
+
+    def write_files(self) -> None:
+        """Write what the processes read: the agents' list and Valkey's configuration.
+
+        The logs of the run before are kept as `<process>.log.1`.
+        """
+        self.data.logs.mkdir(parents=True, exist_ok=True)
+        for log in self.data.logs.glob("*.log"):
+            log.replace(log.with_suffix(".log.1"))
+        if self.ports.agents:
+            agents = [_agent(channel, self.ports.agents) for channel in CHANNELS]
+            self._agents_file.write_text(yaml.safe_dump(agents, sort_keys=False), encoding="utf-8")
+        if self.ports.valkey:
+            write_valkey_config(
+                self.data.path / "valkey", port=self.ports.valkey.number, password=self._valkey_password
+            )
+
+    def programs(self) -> list[Program]:
+        """Return the programs, which start side by side: the product's own wait for their database by themselves."""
+        programs = [self._prepare(), self._web(), self._worker(), self._scheduler()]
+        if self.ports.valkey:
+            programs.append(self._valkey(self.ports.valkey.number))
+        if self.ports.agents:
+            programs.append(self._agents(self.ports.agents.number))
+        return programs
+
+    def stop_order(self) -> list[str]:
+        """Return the names of the programs that keep running, in the order in which they stop."""
+        running = {program.name for program in self.programs()}
+        return [name for name in STOP_ORDER if name in running]
+
+    @property
+    def _agents_file(self) -> Path:
+        return self.data.path / "agents.yaml"
+
+    def _overrides(self) -> dict[str, str]:
+        """Return the settings that the stack itself decides."""
+        overrides = {
+            "MARKETPLACE_WEB__HOST": LOOPBACK,
+            "MARKETPLACE_WEB__PORT": str(self.ports.web.number),
+            "MARKETPLACE_WORKER__METRICS_HOST": LOOPBACK,
+            "MARKETPLACE_WORKER__METRICS_PORT": str(self.ports.worker_metrics.number),
+            "MARKETPLACE_SCHEDULER__METRICS_HOST": LOOPBACK,
+            "MARKETPLACE_SCHEDULER__METRICS_PORT": str(self.ports.scheduler_metrics.number),
+            "MARKETPLACE_DATABASE__URL": self.database_url,
+        }
+        if self.ports.valkey:
+            url = f"redis://:{self._valkey_password}@{LOOPBACK}:{self.ports.valkey.number}/0"
+            overrides["MARKETPLACE_REDIS__URL"] = url
+        if self.ports.agents:
+            overrides["MARKETPLACE_AGENTS__FILE"] = str(self._agents_file)
+            # The simulated agents are on loopback.
+            overrides["MARKETPLACE_OUTBOUND__ALLOW_PRIVATE_AGENTS"] = "true"
+        return overrides
+
+    def _prepare(self) -> Program:
+        arguments = (sys.executable, "-m", "deploy.local.prepare", str(self.data.admin_token))
+        return Program("prepare", arguments, self._environment, once=True)
+
+    def _valkey(self, port: int) -> Program:
+        return Program(
+            "valkey",
+            (str(valkey_binary()), str(self.data.path / "valkey" / "valkey.conf")),
+            self._system,
+            is_ready=lambda: valkey_answers(port, self._valkey_password),
+        )
+
+    def _agents(self, port: int) -> Program:
+        return Program(
+            "agents",
+            (sys.executable, "-m", "loadtest.fake_agents", "--host", LOOPBACK, "--port", str(port)),
+            self._system,
+            is_ready=lambda: http_answers(port, f"/requests/{CHANNELS[0]}"),
+        )
+
+    def _web(self) -> Program:
+        listener = self.ports.web.listener.fileno()
+        grace = self._settings.web.graceful_timeout_seconds
+        program = self._own("web", self.ports.web, "/api/health/ready", stop_seconds=grace)
+        return replace(program, arguments=(*program.arguments, "--fd", str(listener)), sockets=(listener,))
+
+    def _worker(self) -> Program:
+        grace = self._settings.worker.shutdown_grace_seconds
+        return self._own("worker", self.ports.worker_metrics, "/metrics", stop_seconds=grace)
+
+    def _scheduler(self) -> Program:
+        grace = self._settings.webhooks.timeout_seconds
+        return self._own("scheduler", self.ports.scheduler_metrics, "/metrics", stop_seconds=grace)
+
+    def _own(self, name: str, port: Port, path: str, *, stop_seconds: float) -> Program:
+        return Program(
+            name,
+            (str(Path(sys.executable).with_name("marketplace")), name),
+            self._environment,
+            is_ready=lambda: http_answers(port.number, path),
+            stop_seconds=stop_seconds + _STOP_MARGIN_SECONDS,
+        )
+
+
+def _agent(channel: str, port: Port) -> dict[str, object]:
+    return {
+        "name": channel,
+        "channel": channel,
+        "url": f"{_url(port)}/{channel}/v1",
+        "protocol": "openai",
+        "model": "simulated",
+        "timeout_seconds": 30,
+    }
+
+
+def _url(port: Port) -> str:
+    return f"http://{LOOPBACK}:{port.number}"

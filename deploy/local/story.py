@@ -1,0 +1,198 @@
+"""The story of `make demo`: what a user does, over HTTP only, with every claim checked.
+
+Each step names what it shows. A step that does not find what it names raises, and the demo fails.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from app.cli.remote import Remote
+from app.domain.errors import MarketplaceError, NetworkError
+from deploy.local import story_plans
+from deploy.local.figures import Figures, read_figures
+from deploy.local.stack import CHANNELS
+
+#: A whole story; each step has its share of what is left.
+STORY_SECONDS = 90.0
+BURST = 50
+_POLL_SECONDS = 0.02
+_CONTROL_SECONDS = 5.0
+
+
+class StoryError(MarketplaceError):
+    """A step did not show what it names."""
+
+    code = "story"
+
+
+class InterruptedStoryError(MarketplaceError):
+    """The user, or the stack, has asked to stop."""
+
+    code = "interrupted"
+
+
+class SimulatedAgents:
+    """The live control of the simulated agents."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def behave(self, agent: str, **behaviour: object) -> None:
+        """Make an agent behave in a way until it is told otherwise."""
+        self._call("PUT", f"behaviour/{agent}", json=behaviour)
+
+    def requests(self) -> dict[str, int]:
+        """Return how many requests each agent has had."""
+        return {agent: self._call("GET", f"requests/{agent}")["count"] for agent in CHANNELS}
+
+    def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        try:
+            answer = self._session.request(method, f"{self._url}/{path}", timeout=_CONTROL_SECONDS, **options)
+            answer.raise_for_status()
+        except requests.RequestException as error:
+            raise NetworkError(f"the simulated agents do not answer ({type(error).__name__})") from error
+        document: dict[str, Any] = answer.json()
+        return document
+
+
+@dataclass(frozen=True)
+class Step:
+    """`run` does the step and returns what happened, in a few words."""
+
+    title: str
+    run: Callable[[], str]
+
+
+class Story:
+    """Tells the story on one fresh stack; `started_at` is when that stack began to start, on the monotonic clock."""
+
+    def __init__(
+        self, api: Remote, agents: SimulatedAgents, *, started_at: float, is_interrupted: Callable[[], bool]
+    ) -> None:
+        self._api = api
+        self._agents = agents
+        self._started_at = started_at
+        self._is_interrupted = is_interrupted
+        self._deadline = time.monotonic() + STORY_SECONDS
+        self._analysis_plan = ""
+        self._burst: list[str] = []
+        self.first_job_seconds = 0.0
+        self.agents_called: Mapping[str, int] = {}
+        self.answers_mended = 0
+        self.figures: Figures | None = None
+
+    def steps(self) -> list[Step]:
+        """Return the steps, in the order in which they build on each other."""
+        return [
+            Step("First job: a plan is imported and approved", self._first_job),
+            Step("Six agents are asked for an analysis", self._analysis),
+            Step("The analysis is approved, twice", self._approval),
+            Step("An agent fails once: the job is retried", self._retry),
+            Step("An agent talks nonsense: tasks come from the opportunities", self._generated),
+            Step("Nothing is known: minimal tasks ask for a review", self._minimal),
+            Step(f"{BURST} plans are approved in one go", self._approve_many),
+            Step("Everything is counted", self._count),
+        ]
+
+    def _first_job(self) -> str:
+        job = self._completed(self._approve(self._import("Plan with a first phase", "amazon", story_plans.PLAIN)))
+        self.first_job_seconds = time.monotonic() - self._started_at
+        _expect(job["result"]["source"] == "plan", f"tasks from the plan, not from {job['result']['source']}")
+        return f"{_tasks(job)}, {self.first_job_seconds:.1f} s after the stack began to start"
+
+    def _analysis(self) -> str:
+        self._agents.behave("mercadolivre", mode="slow", latencyMs=700)
+        self._agents.behave("tiktok-shop", mode="malformed", variant="missing_phase_numbers")
+        self._agents.behave("kaway", mode="dead")
+        before = self._agents.requests()
+        asked = self._api.post("analysis", {"title": "Growth in spring", "channels": list(CHANNELS)})
+        self._completed(asked["jobId"])
+        self.agents_called = {agent: count - before[agent] for agent, count in self._agents.requests().items()}
+        _expect(all(self.agents_called.values()), f"a call to each agent: {self.agents_called}")
+        self._analysis_plan = asked["planId"]
+        plan = self._api.get(f"analysis/{self._analysis_plan}")
+        mended = {note.partition(":")[0] for note in plan["notes"] if "number" in note}
+        missing = [note for note in plan["notes"] if note.startswith("kaway: the agent failed")]
+        _expect(mended == {"tiktok-shop"}, f"a note on the missing phase numbers: {plan['notes']}")
+        _expect(bool(missing), f"a note on the dead agent: {plan['notes']}")
+        self.answers_mended = len(mended)
+        return "one slow, one without phase numbers (mended), one dead (noted)"
+
+    def _approval(self) -> str:
+        first, second = (self._approve(self._analysis_plan) for _ in range(2))
+        _expect(first == second, "one job for one plan")
+        job = self._completed(first)
+        _expect(job["result"]["source"] == "plan", f"tasks from the analysis, not from {job['result']['source']}")
+        return f"one job, {_tasks(job)}"
+
+    def _retry(self) -> str:
+        self._agents.behave("shopee", mode="error", failFirst=1)
+        job = self._completed(self._approve(self._import("Plan to retry", "shopee", story_plans.WITHOUT_PHASE_1)))
+        outcomes = [attempt["outcome"] for attempt in job["attempts"]]
+        _expect(outcomes == ["retrying", "completed"], f"one retry, then success: {outcomes}")
+        _expect(job["result"]["source"] == "agent", f"tasks from the agent, not from {job['result']['source']}")
+        return f"{job['attempts'][0]['error']['code']}, again after 1 s, {_tasks(job)}"
+
+    def _generated(self) -> str:
+        self._agents.behave("kaway", mode="malformed", variant="no_json")
+        return self._fall_back("Plan with opportunities", story_plans.WITHOUT_PHASE_1, "generated")
+
+    def _minimal(self) -> str:
+        return self._fall_back("Plan with nothing", story_plans.EMPTY, "minimal")
+
+    def _fall_back(self, title: str, plan: Mapping[str, object], source: str) -> str:
+        job = self._completed(self._approve(self._import(title, "kaway", plan)))
+        _expect(job["result"]["source"] == source, f"{source} tasks, not {job['result']['source']}")
+        return _tasks(job)
+
+    def _approve_many(self) -> str:
+        plans = [self._import(f"Plan {n} of {BURST}", "amazon", story_plans.PLAIN) for n in range(1, BURST + 1)]
+        started_at = time.monotonic()
+        self._burst = [self._approve(plan) for plan in plans]
+        for job_id in self._burst:
+            self._completed(job_id)
+        return f"all completed after {time.monotonic() - started_at:.1f} s"
+
+    def _count(self) -> str:
+        self.figures = figures = read_figures(self._api, self._burst)
+        _expect(figures.lost == 0, f"no plan lost: {figures}")
+        _expect(figures.duplicated == 0, f"no plan with tasks twice: {figures}")
+        _expect(figures.retries >= 1, f"a retry: {figures}")
+        _expect({"plan", "agent", "generated", "minimal"} <= set(figures.tasks), f"tasks of each source: {figures}")
+        return f"approved {figures.plans_approved} = completed {figures.plans_completed}"
+
+    def _import(self, title: str, channel: str, plan: Mapping[str, object]) -> str:
+        imported = self._api.post("analysis/import", {"title": title, "channels": [channel], "planData": plan})
+        return str(imported["planId"])
+
+    def _approve(self, plan_id: str) -> str:
+        return str(self._api.patch(f"analysis/{plan_id}", {"action": "approve"})["jobId"])
+
+    def _completed(self, job_id: str) -> dict[str, Any]:
+        """Return the job once it has completed."""
+        while not self._is_interrupted():
+            job = self._api.get(f"jobs/{job_id}")
+            if job["status"] == "completed":
+                return job
+            _expect(job["status"] != "failed", f"job {job_id} to complete: {job['error']}")
+            _expect(time.monotonic() < self._deadline, f"job {job_id} to end in time; it is {job['status']}")
+            time.sleep(_POLL_SECONDS)
+        raise InterruptedStoryError("interrupted")
+
+
+def _tasks(job: Mapping[str, Any]) -> str:
+    count = job["result"]["taskCount"]
+    return f"{count} task{'' if count == 1 else 's'}"
+
+
+def _expect(holds: bool, what: str) -> None:  # noqa: FBT001 -- as in an assertion, the condition comes first
+    if not holds:
+        raise StoryError(f"expected {what}")
