@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
+
+
+def test_a_short_benchmark_measures_both_sides_and_judges_them(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [
+            *(sys.executable, "-m", "tests.bench", "--jobs", "20", "--rounds", "1"),
+            *("--database", "SQLite"),
+            *("--approvals", "20", "--rate", "20", "--report-dir", str(tmp_path)),
+        ],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=220,
+        check=False,
+    )
+    # How fast this machine is at the moment is no part of the test.
+    assert ended.returncode in {0, 6}, ended.stderr
+    report = json.loads(next(tmp_path.glob("bench-*.json")).read_text(encoding="utf-8"))
+    drained = report["drain"]["SQLite"]
+    assert drained["ours"][0] > 0
+    assert drained["bare"][0] > 0
+    assert report["latency"]["SQLite"]["completion_p99"] > 0
+    assert (ended.returncode == 6) == bool(report["missed"])
