@@ -3,22 +3,98 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 VENV := .venv
 BIN := $(VENV)/bin
+#: Test processes that run side by side.
+JOBS ?= 3
+#: Size of `make load`.
+APPROVALS ?= 1000
+USERS ?= 100
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-.PHONY: setup
-setup: ## make the virtual environment from the locked dependencies
-	@deploy/setup.sh $(VENV) requirements/dev.lock editable
+.PHONY: demo
+demo: setup ## show the product: start everything, run the story, print a summary, stop
+	@$(BIN)/marketplace demo
+
+.PHONY: run
+run: setup ## start everything and keep it running, data under var/ (PORT=... for another port)
+	@$(BIN)/marketplace run
+
+.PHONY: stop
+stop: setup ## stop what `make run` started
+	@$(BIN)/marketplace stop
+
+.PHONY: status
+status: setup ## tell where the running stack is
+	@$(BIN)/marketplace status
+
+.PHONY: test
+test: setup setup-load ## run every test, with coverage (JOBS=3 processes)
+	@rm -f .coverage .coverage.*
+	$(BIN)/pytest --numprocesses=$(JOBS) --dist=worksteal --cov --cov-report=term --cov-fail-under=85
+
+.PHONY: test-fast
+test-fast: setup ## run the unit tests only
+	$(BIN)/pytest tests/unit
+
+.PHONY: coverage
+coverage: test ## as `make test`, and write the lines that no test reaches to htmlcov/
+	$(BIN)/coverage html
 
 .PHONY: lint
-lint: setup ## ruff, mypy strict, import contracts
+lint: setup ## check with ruff, mypy (strict) and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+.PHONY: format
+format: setup ## format the code and apply what ruff can repair
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: artifacts
+artifacts: setup ## write the generated files under docs/reference/
+	$(BIN)/python -m deploy.artifacts
+
+.PHONY: artifacts-check
+artifacts-check: setup ## fail when a generated file differs from the committed one, or is new
+	@drift=$$(git status --porcelain -- $$($(BIN)/python -m deploy.artifacts)); \
+	if [ -n "$$drift" ]; then \
+	  printf 'artifacts-check: run `make artifacts` and commit these files:\n%s\n' "$$drift"; exit 1; \
+	fi; echo 'artifacts-check: every generated file is as committed'
+
+.PHONY: load
+load: setup setup-load ## 1,000 approvals at up to 100 users against a stack of its own, with a report
+	@$(BIN)/python -m deploy.load --approvals $(APPROVALS) --users $(USERS)
+
+.PHONY: bench
+bench: setup ## latency and throughput beside a bare Dramatiq actor, with a report
+	@$(BIN)/python -m tests.bench
+
+.PHONY: picture
+picture: setup ## record the demo as docs/pictures/demo.svg
+	@$(BIN)/marketplace demo --svg docs/pictures/demo.svg
+
+.PHONY: setup
+setup: ## make the virtual environment from the locked dependencies
+	@deploy/setup.sh $(VENV) requirements/dev.lock editable
+
+.PHONY: setup-load
+setup-load: ## make Locust's own virtual environment
+	@deploy/setup.sh .venv-load requirements/load.lock
+
+.PHONY: tools
+tools: ## install the servers that the tests can use and that are missing (Debian, as root)
+	@deploy/tools.sh
+
 .PHONY: lock
 lock: ## resolve the locked dependencies anew (needs uv)
 	deploy/lock.sh
+
+.PHONY: clean
+clean: ## remove what the targets made, but not var/ (data) nor the environments
+	rm -rf .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache htmlcov
+	rm -f .coverage .coverage.*
+	find app worker alerting monitoring loadtest deploy tests -name __pycache__ -prune -exec rm -rf {} +

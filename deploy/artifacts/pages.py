@@ -1,0 +1,19 @@
+"""The table of generated pages: file name under docs/reference/, and the function that returns its text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from deploy.artifacts.cli_page import cli_page
+from deploy.artifacts.errors_page import errors_page
+from deploy.artifacts.metrics_page import metrics_page
+from deploy.artifacts.openapi_document import openapi_document
+from deploy.artifacts.settings_page import settings_page
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "cli.md": cli_page,
+    "errors.md": errors_page,
+    "metrics.md": metrics_page,
+    "openapi.json": openapi_document,
+    "settings.md": settings_page,
+}

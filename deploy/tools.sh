@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Install what the tests need beside Python packages, where it is missing: deploy/tools.sh
+# Debian and Ubuntu, as root. Does nothing, and needs no root, when everything is there.
+set -euo pipefail
+
+missing=()
+# The tests start a cluster of their own: the server's programs are enough, nothing has to run.
+if ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null && ! command -v initdb >/dev/null; then
+  missing+=(postgresql)
+fi
+# Debian's Python has no venv module of its own; uv needs none.
+if ! command -v uv >/dev/null && ! "${PYTHON:-python3}" -c 'import ensurepip' 2>/dev/null; then
+  missing+=(python3-venv)
+fi
+
+if [ ${#missing[@]} -eq 0 ]; then
+  echo "tools: everything is there"
+  exit 0
+fi
+if ! command -v apt-get >/dev/null; then
+  echo "tools: install these with this system's package manager: ${missing[*]}" >&2
+  exit 1
+fi
+if [ "$(id -u)" -ne 0 ]; then
+  echo "tools: missing: ${missing[*]}; run as root: apt-get install ${missing[*]}" >&2
+  exit 1
+fi
+echo "tools: installing ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null

@@ -1,0 +1,35 @@
+"""What a run has skipped, by name: listed at its end, and a failure in CI."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """List every skipped test with its reason, which names the command that brings what is missing."""
+    skipped = _skipped(terminalreporter)
+    if not skipped:
+        return
+    terminalreporter.section("skipped tests", yellow=True)
+    for report in skipped:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        terminalreporter.write_line(f"{report.nodeid}: {reason.removeprefix('Skipped: ')}")
+    if _nothing_may_be_skipped():
+        terminalreporter.write_line("CI=true: nothing may be skipped, the run has failed", red=True)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run when something was skipped in CI."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if _nothing_may_be_skipped() and reporter is not None and _skipped(reporter):
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+
+def _skipped(reporter: pytest.TerminalReporter) -> list[pytest.TestReport]:
+    return list(reporter.stats.get("skipped", []))
+
+
+def _nothing_may_be_skipped() -> bool:
+    return os.environ.get("CI", "") not in {"", "0", "false"}

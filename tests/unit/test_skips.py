@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+
+_NEEDS_A_SERVER = """
+    import pytest
+
+    def test_needs_a_server():
+        pytest.skip("PostgreSQL is not installed: run `make tools`")
+"""
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    pytester.makepyfile(_NEEDS_A_SERVER)
+    pytester.makeini("[pytest]")
+    monkeypatch.delenv("CI", raising=False)
+    return pytester
+
+
+def test_a_skipped_test_is_listed_by_name_with_the_command_that_brings_it(run: pytest.Pytester) -> None:
+    result = run.runpytest_inprocess("-p", "tests.skips")
+    result.stdout.fnmatch_lines(["*.py::test_needs_a_server: PostgreSQL is not installed: run `make tools`"])
+    assert result.ret is pytest.ExitCode.OK
+
+
+def test_in_ci_a_skipped_test_fails_the_run(run: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    result = run.runpytest_inprocess("-p", "tests.skips")
+    result.stdout.fnmatch_lines(["*nothing may be skipped*"])
+    assert result.ret is pytest.ExitCode.TESTS_FAILED
+
+
+def test_several_processes_report_their_skipped_tests_too(
+    run: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", "true")
+    result = run.runpytest_inprocess("-p", "tests.skips", "-p", "xdist", "--numprocesses=1")
+    result.stdout.fnmatch_lines(["*.py::test_needs_a_server: PostgreSQL is not installed*"])
+    assert result.ret is pytest.ExitCode.TESTS_FAILED
