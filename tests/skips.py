@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 
 import pytest
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """List every skipped test with its reason, which names the command that brings what is missing."""
+    """List every skipped test under its reason, which names the command that brings what is missing."""
     skipped = _skipped(terminalreporter)
     if not skipped:
         return
     terminalreporter.section("skipped tests", yellow=True)
-    for report in skipped:
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-        terminalreporter.write_line(f"{report.nodeid}: {reason.removeprefix('Skipped: ')}")
+    for reason, names in sorted(_by_reason(skipped).items()):
+        terminalreporter.write_line(f"{reason} ({len(names)})", yellow=True)
+        for name in sorted(names):
+            terminalreporter.write_line(f"  {name}")
     if _nothing_may_be_skipped():
         terminalreporter.write_line("CI=true: nothing may be skipped, the run has failed", red=True)
 
@@ -29,6 +31,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def _skipped(reporter: pytest.TerminalReporter) -> list[pytest.TestReport]:
     return list(reporter.stats.get("skipped", []))
+
+
+def _by_reason(skipped: list[pytest.TestReport]) -> dict[str, list[str]]:
+    names = defaultdict(list)
+    for report in skipped:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        names[reason.removeprefix("Skipped: ")].append(report.nodeid)
+    return names
 
 
 def _nothing_may_be_skipped() -> bool:
