@@ -32,7 +32,6 @@ class DueJob:
 
     job_id: UUID
     kind: JobKind
-    crash_count: int
     next_dispatch_at: datetime
 
 
@@ -51,7 +50,7 @@ class ReapedJob:
 def due(connection: Connection, kind: JobKind, *, limit: int) -> Sequence[DueJob]:
     """Return pending jobs of a kind whose next hint is due, oldest first (T6)."""
     rows = connection.execute(
-        select(jobs.c.job_id, jobs.c.crash_count, jobs.c.next_dispatch_at)
+        select(jobs.c.job_id, jobs.c.next_dispatch_at)
         .where(
             jobs.c.status == JobStatus.PENDING,
             jobs.c.next_dispatch_at <= now_plus(),
@@ -61,7 +60,7 @@ def due(connection: Connection, kind: JobKind, *, limit: int) -> Sequence[DueJob
         .order_by(jobs.c.next_dispatch_at)
         .limit(limit)
     )
-    return [DueJob(row.job_id, kind, row.crash_count, row.next_dispatch_at) for row in rows]
+    return [DueJob(row.job_id, kind, row.next_dispatch_at) for row in rows]
 
 
 def mark_dispatched(connection: Connection, job: DueJob, *, again_in_seconds: float) -> bool:

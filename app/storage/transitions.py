@@ -40,8 +40,6 @@ class Claim:
     fence: int
     attempt_number: int
     error_count: int
-    crash_count: int
-    generation: int
     #: Seconds until the job's total deadline, by the database's clock; may be negative.
     seconds_left: float
     #: Limit of one attempt.
@@ -103,8 +101,6 @@ def claim(connection: Connection, job_id: UUID, *, owner: str, lease_seconds: fl
         fence=row.fence,
         attempt_number=row.attempt_number,
         error_count=row.error_count,
-        crash_count=row.crash_count,
-        generation=row.generation,
         seconds_left=row.milliseconds_left / 1000,
         timeout_seconds=row.timeout_seconds,
         request_id=row.request_id,
@@ -217,8 +213,6 @@ _CLAIM = (
         jobs.c.fence,
         jobs.c.attempt_number,
         jobs.c.error_count,
-        jobs.c.crash_count,
-        jobs.c.generation,
         (jobs.c.deadline_at - now_plus()).label("milliseconds_left"),
         jobs.c.timeout_seconds,
         jobs.c.request_id,

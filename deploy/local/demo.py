@@ -108,9 +108,10 @@ class Demo:
         except Exception:  # noqa: BLE001 -- the edge of the thread: the demo must end, and say why
             self._failure = f"{title}:\n{traceback.format_exc()}"
         finally:
-            # What fails after a request to stop fails because everything stops.
+            # What fails after a request to stop fails because everything stops; asked twice, it would not wait.
             self._is_told = not self._request.is_made
-            self._request()
+            if self._is_told:
+                self._request()
 
     def _step_done(self, title: str, detail: str) -> None:
         self._console.print("  [green]ok[/green]  ", end="")

@@ -65,6 +65,7 @@ def test_the_demo_begins_afresh_each_time_and_ctrl_c_ends_it_without_a_trace(tmp
         process.communicate(timeout=STOP_SECONDS)
         assert process.returncode == 130
         assert not any(lives(pid) for pid in pids)
+        assert "worker_stopped" in (data / "logs" / "worker.log").read_text(), "the worker was not let finish"
         assert (data / "notes.txt").exists()
     finally:
         process.kill()
