@@ -13,11 +13,17 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
-from app.domain.jobs import QUEUES, JobKind
+from app.domain.controls import Mode
+from app.domain.dead_letters import ErrorClass, LetterStatus, MessageFault
+from app.domain.errors import RECOVERABLE_CODES
+from app.domain.jobs import QUEUES, JobKind, LossCause, RunVia
+from app.domain.stuck_plans import StuckCause
 
 #: Seconds; story 4.5 names 10 ms to 10 s, agents need up to 120 s.
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 AGENT_BUCKETS = (*LATENCY_BUCKETS, 30.0, 60.0, 120.0)
+#: Seconds; the pauses are 1, 5 and 30 s, or what an agent asks for.
+PAUSE_BUCKETS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 #: Stands for the configured agents, which are only known at run time.
 AGENTS = ("<agent>",)
@@ -54,8 +60,29 @@ QUEUE_PENDING = Metric("marketplace_queue_pending_jobs", "gauge", "Jobs that wai
 QUEUE_ACTIVE = Metric("marketplace_queue_active_jobs", "gauge", "Jobs that a worker holds", _QUEUE, level=True)
 QUEUE_COMPLETED = Metric("marketplace_queue_completed_jobs", "gauge", "Jobs that completed", _QUEUE, level=True)
 QUEUE_FAILED = Metric("marketplace_queue_failed_jobs", "gauge", "Jobs that failed for good", _QUEUE, level=True)
+ACTIVE_MODE = Metric(
+    "marketplace_mode",
+    "gauge",
+    "1 for how Phase 1 jobs are run now: by workers, or in place",
+    {"mode": tuple(Mode)},
+    level=True,
+)
+QUEUE_PAUSED = Metric(
+    "marketplace_queue_paused", "gauge", "1 while no worker takes jobs: paused or drained, else 0", _QUEUE, level=True
+)
 STUCK_PLANS = Metric(
-    "marketplace_stuck_plans", "gauge", "Approved plans without tasks for longer than the limit", level=True
+    "marketplace_stuck_plans",
+    "gauge",
+    "Plans that make no progress although they should, by cause; a paused queue is no fault",
+    {"cause": tuple(StuckCause)},
+    level=True,
+)
+DEAD_LETTERS = Metric(
+    "marketplace_dead_letters",
+    "gauge",
+    "Dead letters that wait for a person, by kind of job and class of the last error; messages have no job",
+    {"kind": (*JobKind, "none"), "error_class": tuple(ErrorClass)},
+    level=True,
 )
 REDIS_UP = Metric("marketplace_redis_up", "gauge", "1 when Redis answers, else 0", level=True)
 REDIS_CLIENTS = Metric(
@@ -63,6 +90,17 @@ REDIS_CLIENTS = Metric(
 )
 REDIS_MEMORY = Metric("marketplace_redis_memory_bytes", "gauge", "Memory that the Redis server uses", level=True)
 
+JOB_RUNS = Metric(
+    "marketplace_job_runs_total",
+    "counter",
+    "Attempts begun, by the way they were made: from the queue, in place by the API, by the scheduler in its stead",
+    {**_KIND, "via": tuple(RunVia)},
+)
+FALLBACK_ACTIVE = Metric(
+    "marketplace_fallback_active",
+    "gauge",
+    "1 while this scheduler runs due jobs itself, because Redis is away or an operator does without the queue",
+)
 JOB_DURATION = Metric(
     "marketplace_job_duration_seconds",
     "histogram",
@@ -78,7 +116,20 @@ JOB_LATENCY = Metric(
     AGENT_BUCKETS,
 )
 JOB_RETRIES = Metric(
-    "marketplace_job_retries", "histogram", "Retries that a finished job needed", _KIND, (0.0, 1.0, 2.0, 3.0)
+    "marketplace_job_retries",
+    "histogram",
+    "Retries that a job had made when it ended; of those completed, the ones above 0 succeeded after a retry",
+    {**_KIND, "outcome": ("completed", "failed")},
+    (0.0, 1.0, 2.0, 3.0),
+)
+RETRIES_SCHEDULED = Metric(
+    "marketplace_retries_scheduled_total",
+    "counter",
+    "Retries scheduled, by the code of the error that made them necessary",
+    {**_KIND, "error": (*RECOVERABLE_CODES, "other")},
+)
+RETRY_DELAY = Metric(
+    "marketplace_retry_delay_seconds", "histogram", "Pause before a scheduled retry", _KIND, PAUSE_BUCKETS
 )
 TASKS_CREATED = Metric(
     "marketplace_tasks_created_total",
@@ -92,12 +143,47 @@ HINTS_SENT = Metric(
     "Hints sent to Redis, by sender and outcome",
     {"sender": ("web", "sweeper"), "outcome": ("sent", "failed")},
 )
-LEASES_REAPED = Metric("marketplace_leases_reaped_total", "counter", "Jobs taken back from dead or frozen runs", _KIND)
+DEAD_MESSAGES = Metric(
+    "marketplace_dead_messages_total",
+    "counter",
+    "Messages that led to no job and became dead letters, by reason",
+    {"reason": tuple(MessageFault)},
+)
+STUCK_PLANS_FOUND = Metric(
+    "marketplace_stuck_plans_found_total",
+    "counter",
+    "Plans that a scheduler has found to be stuck, by cause; many are mended before anybody can count them",
+    {"cause": tuple(StuckCause)},
+)
+CLOCK_JUMPS = Metric(
+    "marketplace_clock_jumps_total",
+    "counter",
+    "Times that the database's clock was found to have been set",
+    {"direction": ("forward", "backward")},
+)
+LEASES_REAPED = Metric(
+    "marketplace_leases_reaped_total",
+    "counter",
+    "Jobs taken back from dead or frozen runs",
+    {**_KIND, "cause": tuple(LossCause)},
+)
+DEAD_LETTERS_RESOLVED = Metric(
+    "marketplace_dead_letters_resolved_total",
+    "counter",
+    "Dead letters that operators have decided on, by what they decided",
+    {"outcome": (LetterStatus.RETRIED, LetterStatus.DISCARDED)},
+)
 AGENT_CALLS = Metric(
     "marketplace_agent_calls_total",
     "counter",
     "Calls to agents, by outcome",
     {"agent": AGENTS, "outcome": ("ok", *ERROR_CODES)},
+)
+AGENT_RETRIES = Metric(
+    "marketplace_agent_retries_total",
+    "counter",
+    "Calls to agents that only an earlier failure made necessary, by whether the retry budget allowed them",
+    {"agent": AGENTS, "outcome": ("made", "refused")},
 )
 AGENT_DURATION = Metric(
     "marketplace_agent_call_duration_seconds",
@@ -142,7 +228,7 @@ ERRORS = Metric(
     "marketplace_unexpected_errors_total",
     "counter",
     "Exceptions that nobody expected; each one is in the log with its traceback",
-    {"place": ("api", "job", "sweeper", "delivery", "heartbeat")},
+    {"place": ("api", "job", "sweeper", "watch", "delivery", "heartbeat")},
 )
 
 METRICS: tuple[Metric, ...] = (
@@ -150,17 +236,29 @@ METRICS: tuple[Metric, ...] = (
     QUEUE_ACTIVE,
     QUEUE_COMPLETED,
     QUEUE_FAILED,
+    QUEUE_PAUSED,
+    ACTIVE_MODE,
     STUCK_PLANS,
+    DEAD_LETTERS,
     REDIS_UP,
     REDIS_CLIENTS,
     REDIS_MEMORY,
+    JOB_RUNS,
+    FALLBACK_ACTIVE,
     JOB_DURATION,
     JOB_LATENCY,
     JOB_RETRIES,
+    RETRIES_SCHEDULED,
+    RETRY_DELAY,
     TASKS_CREATED,
     HINTS_SENT,
+    DEAD_MESSAGES,
+    STUCK_PLANS_FOUND,
+    CLOCK_JUMPS,
     LEASES_REAPED,
+    DEAD_LETTERS_RESOLVED,
     AGENT_CALLS,
+    AGENT_RETRIES,
     AGENT_DURATION,
     REDIS_CONNECTIONS,
     REDIS_COMMANDS,

@@ -16,9 +16,16 @@ class MarketplaceError(Exception):
 
 
 class RecoverableError(MarketplaceError):
-    """The same call may succeed later: a job that meets it is retried."""
+    """The same call may succeed later: a job that meets it is retried.
+
+    `retry_after_seconds` is how long the other side asked to be left alone, or None when it did not say.
+    """
 
     code = "recoverable"
+
+    def __init__(self, message: str = "", retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class NetworkError(RecoverableError):
@@ -34,22 +41,21 @@ class DeadlineExceededError(RecoverableError):
 
 
 class RateLimitedError(RecoverableError):
-    """The other side asked us to slow down (HTTP 429).
-
-    `retry_after_seconds` is what it asked for, or None when it did not say.
-    """
+    """The other side asked us to come later (HTTP 429 or 425)."""
 
     code = "rate_limited"
 
-    def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after_seconds = retry_after_seconds
-
 
 class RemoteServerError(RecoverableError):
-    """The other side failed by its own account (HTTP 5xx)."""
+    """The other side failed by its own account (HTTP 5xx, but for 501 and 505)."""
 
     code = "server_error"
+
+
+class RetryBudgetExhaustedError(RecoverableError):
+    """The agent was not called: too many of its calls are retries already. It says nothing about the agent's health."""
+
+    code = "retry_budget_exhausted"
 
 
 class DatabaseUnavailableError(RecoverableError):
@@ -103,7 +109,7 @@ class RemoteAuthError(PermanentError):
 
 
 class RemoteRejectedError(PermanentError):
-    """The other side refused our request (any other HTTP 4xx, or a redirect)."""
+    """The other side refused our request (any other HTTP 4xx, 501, 505, or a redirect)."""
 
     code = "remote_rejected"
 
@@ -142,3 +148,10 @@ class FencedError(PermanentError):
     """This run of the job lost its lease to another: its work is dropped, nothing is written."""
 
     code = "fenced"
+
+
+#: Codes of the errors that a job is retried for.
+RECOVERABLE_CODES: tuple[str, ...] = (
+    RecoverableError.code,
+    *(error.code for error in RecoverableError.__subclasses__()),
+)

@@ -12,11 +12,9 @@ from uuid import UUID
 from app.domain.errors import InvalidInputError
 from app.domain.identifiers import parse_id
 from app.domain.jobs import JobKind, JobStatus
+from app.domain.spans import parse_span
 
-_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_MAX_SINCE_SECONDS = 366 * 86_400
 _AGENT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_SINCE = re.compile(r"(\d{1,9})([smhd])", re.ASCII)
 _Name = TypeVar("_Name", bound=StrEnum)
 
 
@@ -73,11 +71,7 @@ def _plan(value: str) -> UUID:
 
 
 def _since(value: str) -> int:
-    match = _SINCE.fullmatch(value)
-    seconds = int(match[1]) * _UNIT_SECONDS[match[2]] if match else 0
-    if not 0 < seconds <= _MAX_SINCE_SECONDS:
-        raise _wrong(f"{_shown(value)} is no span of time: write 30s, 15m, 1h or 7d, up to 366d")
-    return seconds
+    return parse_span("q", value)
 
 
 _KEYS: dict[str, tuple[str, Callable[[str], object]]] = {

@@ -66,11 +66,35 @@ class AttemptOutcome(StrEnum):
     RELEASED = "released"
     """The worker was told to stop and gave the job back."""
     LOST = "lost"
-    """The lease ran out: the process died, froze or hung."""
+    """The process died, froze or hung; a `LossCause` is the attempt's error code."""
+
+
+class LossCause(StrEnum):
+    """How it was noticed that a run is lost."""
+
+    LEASE_EXPIRED = "lease_expired"
+    """Its lease ran out."""
+    PROCESS_DIED = "process_died"
+    """A process of the same host saw that its process was dead."""
+
+
+class RunVia(StrEnum):
+    """Which way an attempt was made."""
+
+    QUEUE = "queue"
+    """By a worker, on a hint."""
+    SYNC = "sync"
+    """In place, by the process that answered the approval."""
+    FALLBACK = "fallback"
+    """By the scheduler: Redis was away, or an operator had chosen to do without the queue."""
 
 
 #: Queue of each kind. Separate queues, so that slow analyses cannot keep Phase 1 jobs waiting, nor the reverse.
 QUEUES: dict[JobKind, str] = {JobKind.ANALYSIS: "analysis", JobKind.PHASE1: "phase1-tasks"}
+
+#: Queue of jobs whose process died under them: a process of their own works them off, so that a job that kills its
+#: process takes no healthy neighbour along.
+QUARANTINE_QUEUES: dict[JobKind, str] = {JobKind.ANALYSIS: "analysis-quarantine", JobKind.PHASE1: "phase1-quarantine"}
 
 #: Name of the one actor that every queue's messages are for; the web process knows it by this name only.
 ACTOR = "run_job"
@@ -83,3 +107,5 @@ class JobMessage(BaseModel):
 
     v: Literal[1] = 1
     job_id: UUID = Field(alias="jobId")
+    crash_count: int = Field(alias="crashCount", default=0, ge=0)
+    """How many processes have died under the job: who runs it must know. With any other number it is not claimed."""

@@ -4,8 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
-from app.domain.errors import MarketplaceError, RateLimitedError, RecoverableError
+from app.domain.errors import MarketplaceError, RecoverableError
+
+
+class NoRetry(StrEnum):
+    """Why no attempt follows."""
+
+    PERMANENT = "permanent"
+    """The same call would fail again."""
+    RETRIES_USED = "retries_used"
+    """There were as many as are allowed."""
+    TIME_OVER = "time_over"
+    """The pause would end after the job's total time."""
+    ASKED_TO_WAIT = "asked_to_wait"
+    """The other side asked for a longer pause than there is: calling it earlier would not be fair."""
+
+
+@dataclass(frozen=True)
+class RetryDecision:
+    """The pause before the next attempt in seconds; or None, and why there is none.
+
+    `explanation` is what people need to know beside the error, and empty when the error says it all.
+    """
+
+    delay_seconds: float | None
+    no_retry: NoRetry | None = None
+    explanation: str = ""
 
 
 @dataclass(frozen=True)
@@ -14,25 +40,39 @@ class RetryPolicy:
 
     delays_seconds: Sequence[float]
     max_retries: int
-    #: No pause is longer, whatever the other side asks for, in seconds.
+    #: No pause is longer, in seconds.
     longest_seconds: float
 
-    def delay_after(self, error: MarketplaceError, *, failures: int, seconds_left: float) -> float | None:
-        """Return the seconds to wait before the next attempt, or None when there is none.
+    def decide(self, error: MarketplaceError, *, failures: int, seconds_left: float) -> RetryDecision:
+        """Return whether and when another attempt follows; the pauses are exact, without jitter.
 
         Args:
             error: What ended the attempt.
             failures: Recoverable failures before this one, >= 0.
-            seconds_left: Time until the job's total deadline.
+            seconds_left: Time until the job's total deadline; may be negative.
+
+        Source: docs/decisions/what-is-retried.md.
 
         >>> policy = RetryPolicy((1.0, 5.0, 30.0), max_retries=3, longest_seconds=60.0)
-        >>> [policy.delay_after(RecoverableError(), failures=n, seconds_left=100.0) for n in range(4)]
+        >>> [policy.decide(RecoverableError(), failures=n, seconds_left=100.0).delay_seconds for n in range(4)]
         [1.0, 5.0, 30.0, None]
         """
-        if not isinstance(error, RecoverableError) or failures >= self.max_retries:
-            return None
-        delay = self.delays_seconds[min(failures, len(self.delays_seconds) - 1)]
-        if isinstance(error, RateLimitedError) and error.retry_after_seconds is not None:
-            delay = max(delay, error.retry_after_seconds)
-        delay = min(delay, self.longest_seconds)
-        return delay if delay < seconds_left else None
+        if not isinstance(error, RecoverableError):
+            return RetryDecision(None, NoRetry.PERMANENT)
+        if failures >= self.max_retries:
+            return RetryDecision(None, NoRetry.RETRIES_USED)
+        delay = min(self.delays_seconds[min(failures, len(self.delays_seconds) - 1)], self.longest_seconds)
+        left = f"the job has {max(0.0, seconds_left):.0f} s left"
+        asked = error.retry_after_seconds or 0.0
+        if asked > delay:
+            if asked > self.longest_seconds or asked >= seconds_left:
+                limit = f"no pause is longer than {self.longest_seconds:.0f} s" if asked < seconds_left else left
+                return RetryDecision(
+                    None, NoRetry.ASKED_TO_WAIT, f"no retry: it asked to be left alone for {asked:.0f} s, and {limit}"
+                )
+            delay = asked
+        if delay >= seconds_left:
+            return RetryDecision(
+                None, NoRetry.TIME_OVER, f"no retry: it would come after a pause of {delay:g} s, and {left}"
+            )
+        return RetryDecision(delay)

@@ -56,12 +56,12 @@ class RedisSettings(Group):
     """Longest wait of a worker for a free connection."""
     timeout_seconds: Seconds = 5.0
     """Longest wait of a worker for a connection or an answer."""
-    fail_fast_timeout_seconds: Annotated[float, Field(gt=0, le=1)] = 0.2
-    """The same for the API: a request must not wait for a Redis that is down."""
-    reconnect_attempts: Annotated[int, Field(ge=0, le=20)] = 5
-    """Further tries of a worker after a lost connection."""
+    fail_fast_timeout_seconds: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Longest wait of the API and the scheduler, for name, connection, handshake and answer together."""
+    fail_fast_pause_seconds: Annotated[float, Field(ge=1, le=60)] = 1.0
+    """When Redis did not answer them, they leave it alone for this long; then one call tries again."""
     reconnect_base_seconds: Seconds = 0.05
-    """Pause before the first further try; it doubles with each one, with jitter."""
+    """Pause of a worker before it tries again while Redis is away; it doubles with each try, with jitter."""
     reconnect_cap_seconds: Seconds = 1.0
     """Longest pause between two tries."""
     tls_ca_file: Path | None = None
@@ -87,7 +87,11 @@ class WebSettings(Group):
     threads: Annotated[int, Field(ge=1, le=256)] = 16
     """Requests that each process serves at the same time."""
     graceful_timeout_seconds: Seconds = 10.0
-    """Time that running requests get to finish when the server is told to stop."""
+    """Time that running requests, and jobs that run in place, get to finish when the server is told to stop."""
+    in_place_runs: Annotated[int, Field(ge=0, le=64)] = 4
+    """Jobs that each process runs itself at the same time, in `sync` mode or when Redis does not answer."""
+    in_place_wait_seconds: Annotated[float, Field(ge=0, le=10)] = 0.2
+    """When Redis does not answer, an approval is answered this long after it came, whether its job has ended or not."""
     max_body_bytes: Annotated[int, Field(ge=1024, le=50_000_000)] = 1_000_000
     """Largest JSON body."""
     max_upload_bytes: Annotated[int, Field(ge=1024, le=50_000_000)] = 5_000_000
@@ -96,6 +100,14 @@ class WebSettings(Group):
     """Requests that one token may send per minute; 0 is no limit."""
     rate_limit_auth_failures_per_minute: Annotated[int, Field(ge=0)] = 60
     """Requests without a valid token that one address may send per minute; 0 is no limit."""
+
+
+class ProcessSettings(Group):
+    """What every process has in common."""
+
+    directory: Path | None = None
+    """Where processes of one host, or containers of one pod, show each other that they live; what a dead one held is
+    given back at once. By default a private directory of this user under the system's one for temporary files."""
 
 
 class WorkerSettings(Group):
@@ -109,17 +121,27 @@ class WorkerSettings(Group):
     """Address at which this process answers with its own metrics."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Port for the same; 0 is none."""
-    poll_milliseconds: Annotated[int, Field(ge=5, le=10_000)] = 100
-    """Longest pause of an idle worker before it looks for work again."""
+    poll_milliseconds: Annotated[int, Field(ge=5, le=5000)] = 1000
+    """How long an idle worker waits for a hint before it asks Redis again; a hint that comes ends the wait at once.
+    Stopping an idle worker takes as long."""
     shutdown_grace_seconds: Seconds = 15.0
     """Time that running jobs get to finish when the worker is told to stop; then they are given back."""
-    heartbeat_timeout_seconds: Seconds = 20.0
-    """Silence after which another worker takes over the hints that a dead one had fetched."""
+    hung_after_seconds: Seconds = 10.0
+    """A worker in which a thread that takes hints has not come round for this long, or any thread has died, gives its
+    jobs back and ends with exit code 70. Never less than twice the timeout of Redis."""
 
 
 class SchedulerSettings(Group):
     """One scheduler process."""
 
+    fallback_after_seconds: Seconds = 3.0
+    """When Redis has been away for this long, the scheduler runs due jobs itself."""
+    fallback_phase1_runs: Annotated[int, Field(ge=0, le=64)] = 3
+    """Phase 1 jobs that it then runs at the same time; 0 leaves them to other schedulers."""
+    fallback_analysis_runs: Annotated[int, Field(ge=0, le=64)] = 1
+    """Analyses that it then runs at the same time; 0 leaves them to other schedulers."""
+    shutdown_grace_seconds: Seconds = 15.0
+    """Time that these jobs get to finish when the scheduler is told to stop; then they are given back."""
     metrics_host: str = "127.0.0.1"
     """Address at which this process answers with its own metrics."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
@@ -132,7 +154,7 @@ class JobSettings(Group):
     lease_seconds: Seconds = 12.0
     """LEASE: a run that has not renewed its lease for this long is taken for dead."""
     beat_seconds: Seconds = 3.0
-    """BEAT: a run renews its lease this often."""
+    """BEAT: a run renews its lease, and a process the row that shows it, this often."""
     reap_seconds: Seconds = 2.0
     """REAP: the sweeper looks for dead runs this often."""
     tick_seconds: Seconds = 0.5
@@ -144,11 +166,13 @@ class JobSettings(Group):
     redispatch_seconds: Seconds = 10.0
     """REDISPATCH: a pending job gets another hint after this long."""
     clamp_seconds: Seconds = 60.0
-    """CLAMP: no pause between two attempts is longer."""
+    """CLAMP: no pause between two attempts is longer; an agent that asks for a longer one is not called again."""
     window: Count = 200
     """WINDOW: most hints that wait in one queue; the other jobs wait in the database."""
     crash_limit: Annotated[int, Field(ge=0, le=10)] = 3
     """Runs that may end with their process dying before the job fails."""
+    quarantine_wait_seconds: Seconds = 60.0
+    """Jobs that a process died under wait this long for a quarantine worker that is gone; then any worker runs them."""
     max_retries: Annotated[int, Field(ge=0, le=10)] = 3
     """Attempts after the first one, for errors that may pass."""
     retry_delays_seconds: Annotated[tuple[Annotated[float, Field(ge=0, le=60)], ...], NoDecode] = (
@@ -162,11 +186,17 @@ class JobSettings(Group):
     analysis_attempt_seconds: Annotated[float, Field(ge=0.1, le=120)] = 120.0
     """Time limit of one attempt to ask the agents."""
     phase1_total_seconds: Seconds = 120.0
-    """Time after which a Phase 1 job is not retried any more."""
+    """Time from its first start on after which a Phase 1 job is not retried any more."""
     analysis_total_seconds: Seconds = 600.0
-    """Time after which an analysis is not retried any more."""
+    """Time from its first start on after which an analysis is not retried any more."""
+    watch_seconds: Seconds = 2.0
+    """WATCH: the scheduler looks for stuck plans this often."""
     stuck_after_seconds: Seconds = 60.0
-    """An approved plan without tasks counts as stuck after this long."""
+    """A plan is stuck when its Phase 1 job could start, and no worker has taken it for this long."""
+    analysis_stuck_after_seconds: Seconds = 120.0
+    """The same for an analysis."""
+    abandon_after_seconds: Annotated[float, Field(ge=60, le=2_592_000)] = 86_400.0
+    """ABANDON: a job whose total time is over, and that no worker has taken for this long, ends as a dead letter."""
     answer_cache_seconds: Annotated[float, Field(ge=0, le=2_592_000)] = 86_400.0
     """How long the last good answer of an agent may stand in for a new one; 0 is never."""
 
@@ -189,18 +219,26 @@ class JobSettings(Group):
         """Return how long one attempt of a job of this kind may take."""
         return {JobKind.PHASE1: self.phase1_attempt_seconds, JobKind.ANALYSIS: self.analysis_attempt_seconds}[kind]
 
+    def waiting_seconds(self, kind: JobKind) -> float:
+        """Return how long a job of this kind that could start may wait before its plan counts as stuck."""
+        return {JobKind.PHASE1: self.stuck_after_seconds, JobKind.ANALYSIS: self.analysis_stuck_after_seconds}[kind]
+
     def total_seconds(self, kind: JobKind) -> float:
         """Return how long a job of this kind may take with all its attempts."""
         return {JobKind.PHASE1: self.phase1_total_seconds, JobKind.ANALYSIS: self.analysis_total_seconds}[kind]
 
 
 class AgentsSettings(Group):
-    """Where the list of agents is: a YAML file, or the same list as JSON in `items`."""
+    """Where the list of agents is, a YAML file or the same list as JSON in `items`; and how often they are retried."""
 
     file: Path | None = None
     """YAML file with the list of agents."""
     items: SecretStr | None = None
     """The same list as JSON, for deployments without files."""
+    retry_ratio: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """Retries that each first call to an agent allows: 0.2 is one retry for five calls."""
+    retry_reserve_per_second: Annotated[float, Field(ge=0, le=1000)] = 1.0
+    """Retries to one agent per second that every process may make beside those, so that rare jobs can be retried."""
 
 
 class OutboundSettings(Group):

@@ -24,6 +24,7 @@ from app.settings.groups import (
     JobSettings,
     LogSettings,
     OutboundSettings,
+    ProcessSettings,
     RedisSettings,
     SchedulerSettings,
     WebhookSettings,
@@ -59,6 +60,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     redis: RedisSettings = RedisSettings()
     web: WebSettings = WebSettings()
+    process: ProcessSettings = ProcessSettings()
     worker: WorkerSettings = WorkerSettings()
     scheduler: SchedulerSettings = SchedulerSettings()
     jobs: JobSettings = JobSettings()
@@ -85,13 +87,13 @@ class Settings(BaseSettings):
         )
 
 
-def load_settings() -> Settings:
-    """Read the settings from the environment.
+def load_settings(*, ignoring: str | None = None) -> Settings:
+    """Read the settings from the environment; `ignoring` is a name that is no setting and may be there nevertheless.
 
     Raises:
         ConfigurationError: Its text has one line per problem, naming the variable and never a value.
     """
-    problems = _unknown_names()
+    problems = _unknown_names(ignoring)
     try:
         settings = Settings()
     except ValidationError as error:
@@ -123,7 +125,7 @@ def origin_of(path: str) -> str:
     return next((candidate for candidate in candidates if candidate in os.environ), "default")
 
 
-def _unknown_names() -> list[str]:
+def _unknown_names(ignored: str | None) -> list[str]:
     known = known_names()
     return [
         f"{name}: no such setting"
@@ -132,6 +134,7 @@ def _unknown_names() -> list[str]:
         and name.upper() not in known
         and name.upper().removesuffix("_FILE") not in known
         and name not in COMMAND_NAMES
+        and name != ignored
     ]
 
 
