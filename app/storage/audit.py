@@ -24,15 +24,18 @@ def record_audit(
 ) -> None:
     """Write one row; `action` is a verb of ours, such as `plan.approve`."""
     connection.execute(
-        insert(audit_log).values(
-            id=uuid4(),
-            at=now_plus(),
-            actor=actor,
-            action=action,
-            target_type=target_type,
-            target_id=str(target_id),
-            reason=reason,
-            details=None if details is None else dict(details),
-            request_id=request_id,
-        )
+        _INSERT,
+        {
+            "id": uuid4(),
+            "actor": actor,
+            "action": action,
+            "target_type": target_type,
+            "target_id": str(target_id),
+            "reason": reason,
+            "details": None if details is None else dict(details),
+            "request_id": request_id,
+        },
     )
+
+
+_INSERT = insert(audit_log).values(at=now_plus())

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, BindParameter, ColumnElement, Dialect, cast
+from sqlalchemy import BigInteger, BindParameter, ColumnElement, Connection, Dialect, cast, select, type_coerce
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -52,6 +52,11 @@ def _sqlite_now(element: DatabaseNow, compiler: SQLCompiler, **kwargs: Any) -> s
 def _postgresql_now(element: DatabaseNow, compiler: SQLCompiler, **kwargs: Any) -> str:  # noqa: ARG001 -- the library's signature
     # now() stands still within a transaction; clock_timestamp() does not.
     return "(floor(extract(epoch from clock_timestamp()) * 1000)::bigint)"
+
+
+def database_now(connection: Connection) -> datetime:
+    """Return the database's now."""
+    return connection.execute(select(type_coerce(now_plus(), Timestamp))).scalar_one()
 
 
 def now_plus(seconds: float | BindParameter[float] = 0.0) -> ColumnElement[int]:

@@ -19,10 +19,15 @@ from app.domain.errors import ConflictError, DatabaseUnavailableError
 from app.settings import DatabaseSettings
 from app.storage.clock import SQLITE_CLOCK
 
-#: PostgreSQL limits, in milliseconds: no statement, lock or forgotten transaction may hold others up for longer.
+#: PostgreSQL limits, in milliseconds: no statement, lock or forgotten transaction may hold others up for longer. No
+#: statement of ours runs so long that compiling it would pay.
 _POSTGRESQL_OPTIONS = (
-    "-c statement_timeout=5000 -c lock_timeout=3000 -c idle_in_transaction_session_timeout=10000 -c timezone=UTC"
+    "-c statement_timeout=5000 -c lock_timeout=3000 -c idle_in_transaction_session_timeout=10000 -c jit=off"
+    " -c timezone=UTC"
 )
+
+#: Longer than most pauses of SQLite's busy handler, which grow to 25 ms within a tenth of a second.
+_GIVE_WAY_SECONDS = 0.025
 
 _IMMEDIATE = {"marketplace_immediate": True}
 
@@ -84,6 +89,22 @@ class Database:
                 yield connection
         finally:
             self._writer.release()
+
+    @contextmanager
+    def savepoint(self, connection: Connection) -> Iterator[None]:
+        """Undo what is written inside when it raises; the transaction around it can go on.
+
+        Raises:
+            ConflictError: A constraint refused the write.
+            DatabaseUnavailableError: The database did not answer; the whole transaction is lost.
+        """
+        with self._translated(), connection.begin_nested():
+            yield
+
+    def give_way(self) -> None:
+        """Let other writers in, between two writes of many: a waiter of SQLite polls, and would come too late."""
+        if self.dialect == "sqlite":
+            time.sleep(_GIVE_WAY_SECONDS)
 
     def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
         """Return an INSERT for `table` that knows `on_conflict_do_nothing`, which both databases have."""

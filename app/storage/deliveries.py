@@ -107,5 +107,14 @@ def end_delivery(
     )
 
 
+def give_back_deliveries(connection: Connection, owner: str) -> int:
+    """Make every delivery that a dead owner was at due now; returns how many."""
+    return connection.execute(
+        update(deliveries)
+        .where(deliveries.c.status == "active", deliveries.c.lease_owner == owner)
+        .values(status="pending", next_attempt_at=now_plus(), lease_owner=None, lease_until_at=None)
+    ).rowcount
+
+
 def _due() -> tuple[ColumnElement[bool], ...]:
     return deliveries.c.status.in_(["pending", "active"]), deliveries.c.next_attempt_at <= now_plus()

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 from sqlalchemy.dialects.postgresql import JSONB
 
+from app.domain.dead_letters import ErrorClass, LetterStatus
 from app.domain.job_query import JobQuery
 from app.domain.jobs import JobKind, JobStatus
 from app.storage.clock import now_plus
@@ -29,10 +30,11 @@ class JobCount:
 
 @dataclass(frozen=True)
 class DeadLetterCount:
-    """How many jobs of a kind ended for a reason, and wait for a person."""
+    """How many dead letters of a kind of job, None for messages, wait for a person, by their reason."""
 
-    kind: JobKind
+    kind: JobKind | None
     reason: str
+    error_class: ErrorClass
     count: int
 
 
@@ -48,7 +50,7 @@ def jobs_page(database: Database, connection: Connection, request: PageRequest, 
     if query.since_seconds is not None:
         statement = statement.where(jobs.c.created_at >= now_plus(-query.since_seconds))
     if query.agent is not None:
-        statement = statement.where(jobs.c.plan_id.in_(select(plans.c.id).where(_names_channel(database, query.agent))))
+        statement = statement.where(jobs.c.plan_id.in_(select(plans.c.id).where(names_channel(database, query.agent))))
     return fetch_page(connection, statement, request, by=jobs.c.created_at, row_id=jobs.c.job_id)
 
 
@@ -91,30 +93,21 @@ def troubled_jobs(connection: Connection, *, within_seconds: float, limit: int) 
 
 
 def count_dead_letters(connection: Connection) -> Sequence[DeadLetterCount]:
-    """Count the dead letters that no newer job of their plan has followed."""
-    newer = (
-        select(jobs.c.job_id)
-        .where(
-            jobs.c.plan_id == dead_letters.c.plan_id,
-            jobs.c.kind == dead_letters.c.kind,
-            jobs.c.generation > _DEAD_JOB.c.generation,
-        )
-        .exists()
-    )
+    """Count the dead letters that wait for a person."""
+    columns = (dead_letters.c.kind, dead_letters.c.reason, dead_letters.c.error_class)
     rows = connection.execute(
-        select(dead_letters.c.kind, dead_letters.c.reason, func.count().label("number"))
-        .join(_DEAD_JOB, _DEAD_JOB.c.job_id == dead_letters.c.job_id)
-        .where(~newer)
-        .group_by(dead_letters.c.kind, dead_letters.c.reason)
-        .order_by(dead_letters.c.kind, dead_letters.c.reason)
+        select(*columns, func.count().label("number"))
+        .where(dead_letters.c.status == LetterStatus.WAITING)
+        .group_by(*columns)
+        .order_by(dead_letters.c.kind.nulls_last(), dead_letters.c.reason, dead_letters.c.error_class)
     )
-    return [DeadLetterCount(JobKind(row.kind), row.reason, row.number) for row in rows]
+    return [
+        DeadLetterCount(JobKind(row.kind) if row.kind else None, row.reason, ErrorClass(row.error_class), row.number)
+        for row in rows
+    ]
 
 
-_DEAD_JOB = jobs.alias("dead_job")
-
-
-def _names_channel(database: Database, channel: str) -> ColumnElement[bool]:
+def names_channel(database: Database, channel: str) -> ColumnElement[bool]:
     """Return the condition that the list of a plan's channels holds this one."""
     if database.dialect == "postgresql":
         return plans.c.channels.cast(JSONB).contains([channel])

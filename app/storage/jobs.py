@@ -35,6 +35,11 @@ def job_by_id(connection: Connection, job_id: UUID) -> Row[Any] | None:
     return connection.execute(select(jobs).where(jobs.c.job_id == job_id)).one_or_none()
 
 
+def job_exists(connection: Connection, job_id: UUID) -> bool:
+    """Tell whether there is such a job."""
+    return connection.scalar(select(jobs.c.job_id).where(jobs.c.job_id == job_id)) is not None
+
+
 def attempts_of(connection: Connection, job_id: UUID) -> Sequence[Row[Any]]:
     """Return the attempts of a job, first to last."""
     return connection.execute(

@@ -8,11 +8,11 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from app.domain.jobs import JobKind, JobStatus, PlanStatus
+from app.domain.jobs import PlanStatus
 from app.domain.tasks import PHASE, Task, TaskSource, task_id
 from app.storage.clock import now_plus
 from app.storage.database import Database
-from app.storage.schema import jobs, plans, tasks
+from app.storage.schema import plans, tasks
 
 
 def insert_plan(
@@ -100,6 +100,18 @@ def fail_analysis(connection: Connection, plan_id: UUID) -> None:
     )
 
 
+def reopen_analysis(connection: Connection, plan_id: UUID) -> bool:
+    """Put a plan whose analysis failed back to analyzing: another job follows; False when it has moved on."""
+    return (
+        connection.execute(
+            update(plans)
+            .where(plans.c.id == plan_id, plans.c.status == PlanStatus.ANALYSIS_FAILED)
+            .values(status=PlanStatus.ANALYZING)
+        ).rowcount
+        == 1
+    )
+
+
 def insert_tasks(
     database: Database,
     connection: Connection,
@@ -144,43 +156,3 @@ def plan_by_id(connection: Connection, plan_id: UUID) -> Row[Any] | None:
 def plans_by_ids(connection: Connection, plan_ids: Sequence[UUID]) -> Sequence[Row[Any]]:
     """Return the rows of those plans that exist, in no order."""
     return connection.execute(select(plans).where(plans.c.id.in_(plan_ids))).all()
-
-
-def unlatched_plans(connection: Connection, *, older_than_seconds: float, limit: int) -> Sequence[Row[Any]]:
-    """Return approved plans that have had no tasks for this long, oldest first."""
-    return connection.execute(
-        select(plans)
-        .where(
-            plans.c.status == PlanStatus.APPROVED,
-            plans.c.phase1_job_id.is_(None),
-            plans.c.approved_at < now_plus(-older_than_seconds),
-        )
-        .order_by(plans.c.approved_at)
-        .limit(limit)
-    ).all()
-
-
-def plans_without_job(connection: Connection, *, limit: int) -> Sequence[UUID]:
-    """Return the ids of approved plans that have neither tasks nor any `phase1` job, oldest first (T8a)."""
-    has_job = select(jobs.c.id).where(jobs.c.plan_id == plans.c.id, jobs.c.kind == JobKind.PHASE1).exists()
-    return connection.scalars(
-        select(plans.c.id)
-        .where(plans.c.status == PlanStatus.APPROVED, plans.c.phase1_job_id.is_(None), ~has_job)
-        .order_by(plans.c.approved_at)
-        .limit(limit)
-    ).all()
-
-
-def completed_without_latch(connection: Connection, *, limit: int) -> Sequence[UUID]:
-    """Return the ids of approved plans whose `phase1` job completed and which do not know of it (T8b)."""
-    return connection.scalars(
-        select(plans.c.id)
-        .join(jobs, jobs.c.plan_id == plans.c.id)
-        .where(
-            plans.c.status == PlanStatus.APPROVED,
-            plans.c.phase1_job_id.is_(None),
-            jobs.c.kind == JobKind.PHASE1,
-            jobs.c.status == JobStatus.COMPLETED,
-        )
-        .limit(limit)
-    ).all()

@@ -66,6 +66,10 @@ plans = Table(
 )
 
 _OPEN = text("status IN ('pending', 'active')")
+_PENDING = text("status = 'pending'")
+#: Few among many that wait, and looked for every tick. SQLite takes their index only for these very words, and only
+#: when it has the columns of the index of all that wait.
+CRASHED = text("status = 'pending' AND crash_count > 0")
 
 jobs = Table(
     "marketplace_job_executions",
@@ -113,6 +117,21 @@ jobs = Table(
         postgresql_where=_OPEN,
     ),
     Index("ix_marketplace_job_executions_due", "kind", "status", "next_dispatch_at"),
+    Index(
+        "ix_marketplace_job_executions_crashed",
+        "kind",
+        "status",
+        "next_dispatch_at",
+        sqlite_where=CRASHED,
+        postgresql_where=CRASHED,
+    ),
+    Index(
+        "ix_marketplace_job_executions_waiting",
+        "kind",
+        "available_at",
+        sqlite_where=_PENDING,
+        postgresql_where=_PENDING,
+    ),
     Index("ix_marketplace_job_executions_lease", "status", "lease_until_at"),
     Index("ix_marketplace_job_executions_created", "created_at", "job_id"),
 )
@@ -124,6 +143,8 @@ attempts = Table(
     Column("fence", Integer, primary_key=True),
     Column("attempt_number", Integer, nullable=False),
     Column("worker", String(200), nullable=False),
+    # The database's own default, for a process of the version before still writes attempts without it.
+    Column("via", String(20), nullable=False, server_default="queue"),
     Column("started_at", Timestamp, nullable=False),
     Column("ended_at", Timestamp),
     Column("outcome", String(20), nullable=False),
@@ -220,15 +241,48 @@ dead_letters = Table(
     "marketplace_dead_letters",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("job_id", Uuid, ForeignKey("marketplace_job_executions.job_id"), nullable=False, unique=True),
-    Column("plan_id", Uuid, nullable=False),
-    Column("kind", String(20), nullable=False),
+    # None for a message that names no job of ours.
+    Column("job_id", Uuid, ForeignKey("marketplace_job_executions.job_id"), unique=True),
+    Column("plan_id", Uuid),
+    Column("kind", String(20)),
+    # Defaults of the database's own, for a process of the version before still writes letters without them.
+    Column("queue", String(50), nullable=False, server_default=""),
     Column("reason", String(50), nullable=False),
+    Column("error_class", String(20), nullable=False, server_default="permanent"),
     Column("error_message", Text),
     Column("payload", Json, nullable=False),
     Column("history", Json, nullable=False),
     Column("archived_at", Timestamp, nullable=False),
-    Index("ix_marketplace_dead_letters_archived", "archived_at", "job_id"),
+    # waiting for a person, retried as another job, or discarded.
+    Column("status", String(20), nullable=False, server_default="waiting"),
+    Column("retried_as", Uuid),
+    Column("resolved_at", Timestamp),
+    Column("resolved_by", String(100)),
+    Column("resolution_reason", Text),
+    Index("ix_marketplace_dead_letters_archived", "archived_at", "id"),
+    Index("ix_marketplace_dead_letters_status", "status", "archived_at", "id"),
+)
+
+processes = Table(
+    "marketplace_processes",
+    metadata,
+    # What leases and attempts name.
+    Column("owner", String(200), primary_key=True),
+    Column("role", String(20), nullable=False),
+    Column("started_at", Timestamp, nullable=False),
+    Column("seen_at", Timestamp, nullable=False),
+    Index("ix_marketplace_processes_role", "role", "seen_at"),
+)
+
+controls = Table(
+    "marketplace_controls",
+    metadata,
+    # What operators have switched: "mode", and "queue:<kind>" for each queue. No row is the default.
+    Column("name", String(50), primary_key=True),
+    Column("value", String(20), nullable=False),
+    Column("reason", Text),
+    Column("changed_at", Timestamp, nullable=False),
+    Column("changed_by", String(100), nullable=False),
 )
 
 audit_log = Table(

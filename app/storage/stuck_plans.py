@@ -1,99 +1,288 @@
-"""Plans that make no progress although they should."""
+"""Plans that make no progress although they should.
+
+Each stage is looked at through an index that holds no finished jobs, so the cost does not grow with those. States and
+kinds stand in the statements as literals, for a partial index serves no parameter; the time is a subquery, for
+PostgreSQL uses no index for a clock that moves while it reads.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+from functools import lru_cache
+from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, FromClause, and_, func, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    Select,
+    String,
+    and_,
+    case,
+    func,
+    literal,
+    select,
+    union_all,
+)
 
+from app.domain.controls import HELD
 from app.domain.jobs import JobKind, JobStatus, PlanStatus
+from app.domain.stuck_plans import StuckCause
+from app.settings import JobSettings
 from app.storage.clock import now_plus
-from app.storage.schema import jobs, plans
+from app.storage.controls import queue_state
+from app.storage.schema import attempts, dead_letters, jobs, plans
 
+#: How far back failed jobs are searched for one without its dead letter: it is written within seconds.
+_LETTER_SECONDS = 3600.0
 
-class StuckCause(StrEnum):
-    """Why an approved plan has no tasks yet."""
+#: How far back leases are searched for one that is renewed for too long.
+_LEASE_SECONDS = 86_400.0
 
-    NO_JOB = "no_job"
-    """It has no Phase 1 job at all; reconciling makes one."""
-    WAITING = "waiting"
-    """Its job waits: for a worker, or for the next attempt."""
-    RUNNING = "running"
-    """Its job is being run."""
-    NOT_LATCHED = "not_latched"
-    """Its job completed, but the plan does not know: a defect."""
+#: Stands for the state of a job that is not there.
+_NO_JOB = "none"
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
 class StuckPlan:
-    """An approved plan without tasks for longer than the limit."""
+    """A plan that has been in one stage for longer than its limit; `since_at` is when the stage began."""
 
     plan_id: UUID
     title: str
-    approved_at: datetime
-    age_seconds: float
+    stage: JobKind
     cause: StuckCause
     job_id: UUID | None
+    since_at: datetime
+    age_seconds: float
+    limit_seconds: float
 
 
-_CAUSES = {
-    None: StuckCause.NO_JOB,
-    JobStatus.PENDING: StuckCause.WAITING,
-    JobStatus.ACTIVE: StuckCause.RUNNING,
-    JobStatus.COMPLETED: StuckCause.NOT_LATCHED,
-}
-
-_JOB = jobs.alias("job")
-_NEWER = jobs.alias("newer")
-
-
-def stuck_plans(connection: Connection, *, older_than_seconds: float, limit: int) -> Sequence[StuckPlan]:
-    """Return approved plans without tasks for longer than the limit, oldest first.
-
-    A plan whose newest job failed is not among them: it has come to its end, as a dead letter with a reason.
-    """
-    source, condition = _stuck(older_than_seconds)
-    rows = connection.execute(
-        select(
-            plans.c.id,
-            plans.c.title,
-            plans.c.approved_at,
-            (now_plus() - plans.c.approved_at).label("milliseconds"),
-            _JOB.c.job_id,
-            _JOB.c.status.label("job_status"),
-        )
-        .select_from(source)
-        .where(condition)
-        .order_by(plans.c.approved_at)
-        .limit(limit)
-    )
+def stuck_plans(connection: Connection, settings: JobSettings, *, limit: int) -> Sequence[StuckPlan]:
+    """Return up to `limit` stuck plans of each stage and cause, oldest first."""
+    rows = connection.execute(_list(settings, _paused(connection), limit))
     return [
-        StuckPlan(row.id, row.title, row.approved_at, row.milliseconds / 1000, _CAUSES[row.job_status], row.job_id)
+        StuckPlan(
+            row.plan_id,
+            row.title,
+            JobKind(row.stage),
+            StuckCause(row.cause),
+            row.job_id,
+            row.since_at,
+            row.milliseconds / 1000,
+            row.limit_seconds,
+        )
         for row in rows
     ]
 
 
-def count_stuck_plans(connection: Connection, *, older_than_seconds: float) -> int:
-    """Return how many plans `stuck_plans` would find without a limit."""
-    source, condition = _stuck(older_than_seconds)
-    return connection.scalar(select(func.count()).select_from(source).where(condition)) or 0
+def count_stuck_plans(connection: Connection, settings: JobSettings) -> Mapping[StuckCause, int]:
+    """Return how many plans are stuck for each cause, also for those that none has."""
+    rows = connection.execute(_count(settings, _paused(connection)))
+    return dict.fromkeys(StuckCause, 0) | {StuckCause(row.cause): row.number for row in rows}
 
 
-def _stuck(older_than_seconds: float) -> tuple[FromClause, ColumnElement[bool]]:
-    newer = (
-        select(_NEWER.c.job_id)
-        .where(_NEWER.c.plan_id == plans.c.id, _NEWER.c.kind == JobKind.PHASE1, _NEWER.c.generation > _JOB.c.generation)
+def plans_without_job(connection: Connection, *, limit: int) -> Sequence[tuple[UUID, JobKind]]:
+    """Return plans that have none of the jobs that could bring them on, oldest first, and the kind of it (T8a)."""
+    found = union_all(*(stage(_NO_JOB) for stage in (_approved, _analyzing))).subquery()
+    rows = connection.execute(select(found.c.plan_id, found.c.stage).order_by(found.c.since_at).limit(limit))
+    return [(row.plan_id, JobKind(row.stage)) for row in rows]
+
+
+def failed_plans(connection: Connection, *, limit: int) -> Sequence[UUID]:
+    """Return approved plans whose newest job failed for good, oldest first: not stuck, for that is an end."""
+    found = _approved(JobStatus.FAILED).subquery()
+    return connection.scalars(select(found.c.plan_id).order_by(found.c.since_at).limit(limit)).all()
+
+
+def _paused(connection: Connection) -> tuple[JobKind, ...]:
+    return tuple(kind for kind in JobKind if queue_state(connection, kind) in HELD)
+
+
+# Built once for each configuration: building them takes longer than most databases take to run them.
+@lru_cache(maxsize=16)
+def _list(settings: JobSettings, paused: tuple[JobKind, ...], limit: int) -> Select[*tuple[Any, ...]]:
+    oldest = [
+        select(stage.order_by(stage.selected_columns.since_at).limit(limit).subquery())
+        for stage in _stages(settings, paused)
+    ]
+    found = union_all(*oldest).subquery()
+    # A subquery and no join: SQLite would read every plan to find these few.
+    title = select(plans.c.title).where(plans.c.id == found.c.plan_id).scalar_subquery()
+    age = now_plus() - found.c.since_at
+    return select(found, title.label("title"), age.label("milliseconds")).order_by(found.c.since_at, found.c.plan_id)
+
+
+@lru_cache(maxsize=16)
+def _count(settings: JobSettings, paused: tuple[JobKind, ...]) -> Select[*tuple[Any, ...]]:
+    found = union_all(*_stages(settings, paused)).subquery()
+    return select(found.c.cause, func.count().label("number")).group_by(found.c.cause)
+
+
+def _stages(settings: JobSettings, paused: tuple[JobKind, ...]) -> list[Select[*tuple[Any, ...]]]:
+    return [
+        *(_waiting(kind, settings.waiting_seconds(kind), paused=kind in paused) for kind in JobKind),
+        _running(settings),
+        _lease_expired(settings),
+        # A failed Phase 1 job is an end: its dead letter waits for a person.
+        _approved(_NO_JOB, JobStatus.COMPLETED),
+        _analyzing(_NO_JOB, JobStatus.COMPLETED, JobStatus.FAILED),
+        _failed_without_letter(),
+    ]
+
+
+def _waiting(kind: JobKind, limit_seconds: float, *, paused: bool) -> Select[*tuple[Any, ...]]:
+    cause = case(
+        (and_(jobs.c.started_at.is_not(None), jobs.c.deadline_at < _ago(0)), _word(StuckCause.PAST_DEADLINE)),
+        (jobs.c.error_count > 0, _word(StuckCause.RETRY_OVERDUE)),
+        else_=_word(StuckCause.WAITING),
+    )
+    return _found(
+        jobs.c.plan_id,
+        jobs.c.job_id,
+        _word(kind),
+        _word(StuckCause.QUEUE_PAUSED) if paused else cause,
+        jobs.c.available_at,
+        literal(limit_seconds),
+    ).where(
+        jobs.c.status == _word(JobStatus.PENDING),
+        jobs.c.kind == _word(kind),
+        jobs.c.available_at < _ago(limit_seconds),
+    )
+
+
+def _running(settings: JobSettings) -> Select[*tuple[Any, ...]]:
+    beyond = settings.lease_seconds + 2 * settings.reap_seconds
+    return (
+        _found(
+            jobs.c.plan_id,
+            jobs.c.job_id,
+            jobs.c.kind,
+            _word(StuckCause.OVERRUN),
+            attempts.c.started_at,
+            jobs.c.timeout_seconds + beyond,
+        )
+        .join(attempts, and_(attempts.c.job_id == jobs.c.job_id, attempts.c.fence == jobs.c.fence))
+        .where(
+            jobs.c.status == _word(JobStatus.ACTIVE),
+            # What is older is told as an expired lease; without a bound, SQLite may not use the index.
+            jobs.c.lease_until_at > _ago(_LEASE_SECONDS),
+            attempts.c.started_at < _ago(beyond) - jobs.c.timeout_seconds * 1000,
+        )
+    )
+
+
+def _lease_expired(settings: JobSettings) -> Select[*tuple[Any, ...]]:
+    limit = 2 * settings.reap_seconds
+    return _found(
+        jobs.c.plan_id,
+        jobs.c.job_id,
+        jobs.c.kind,
+        _word(StuckCause.LEASE_EXPIRED),
+        jobs.c.lease_until_at,
+        literal(limit),
+    ).where(jobs.c.status == _word(JobStatus.ACTIVE), jobs.c.lease_until_at < _ago(limit))
+
+
+def _approved(*newest: JobStatus | str) -> Select[*tuple[Any, ...]]:
+    waiting = and_(plans.c.status == _word(PlanStatus.APPROVED), plans.c.phase1_job_id.is_(None))
+    return _without_open_job(JobKind.PHASE1, waiting, plans.c.approved_at, newest)
+
+
+def _analyzing(*newest: JobStatus | str) -> Select[*tuple[Any, ...]]:
+    waiting = plans.c.status == _word(PlanStatus.ANALYZING)
+    return _without_open_job(JobKind.ANALYSIS, waiting, plans.c.created_at, newest)
+
+
+def _without_open_job(
+    kind: JobKind, waiting: ColumnElement[bool], since_at: ColumnElement[datetime], states: Sequence[str]
+) -> Select[*tuple[Any, ...]]:
+    """Select plans that wait, have no open job of this kind, and whose newest one is in one of these states.
+
+    In two steps, for a planner that has the choice reads every job that ever was: first the plans without an open job,
+    by the index that holds nothing else, and of those few the newest job.
+    """
+    open_job = jobs.alias("open_job")
+    is_open = (
+        select(open_job.c.plan_id)
+        .where(
+            open_job.c.plan_id == plans.c.id,
+            open_job.c.kind == _word(kind),
+            open_job.c.status.in_([_word(JobStatus.PENDING), _word(JobStatus.ACTIVE)]),
+        )
         .exists()
     )
-    source = plans.outerjoin(_JOB, and_(_JOB.c.plan_id == plans.c.id, _JOB.c.kind == JobKind.PHASE1))
-    return source, and_(
-        plans.c.status == PlanStatus.APPROVED,
-        plans.c.phase1_job_id.is_(None),
-        plans.c.approved_at < now_plus(-older_than_seconds),
-        or_(_JOB.c.status.is_(None), _JOB.c.status != JobStatus.FAILED),
-        ~newer,
+    left = (
+        select(plans.c.id, since_at.label("since_at"))
+        .where(waiting, since_at <= _ago(0), ~is_open)
+        .cte(f"without_open_{kind}")
+        .prefix_with("MATERIALIZED")
     )
+
+    def newest(column: ColumnElement[_T]) -> ScalarSelect[_T]:
+        return (
+            select(column)
+            .where(jobs.c.plan_id == left.c.id, jobs.c.kind == _word(kind))
+            .order_by(jobs.c.generation.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+
+    job_id = newest(jobs.c.job_id)
+    return _found(
+        left.c.id,
+        job_id,
+        _word(kind),
+        case((job_id.is_(None), _word(StuckCause.NO_JOB)), else_=_word(StuckCause.NOT_LATCHED)),
+        func.coalesce(newest(jobs.c.completed_at), left.c.since_at),
+        literal(0.0),
+    ).where(func.coalesce(newest(jobs.c.status), _word(_NO_JOB)).in_([_word(state) for state in states]))
+
+
+def _failed_without_letter() -> Select[*tuple[Any, ...]]:
+    letter = select(dead_letters.c.id).where(dead_letters.c.job_id == jobs.c.job_id).exists()
+    return _found(
+        jobs.c.plan_id,
+        jobs.c.job_id,
+        jobs.c.kind,
+        _word(StuckCause.NO_DEAD_LETTER),
+        func.coalesce(jobs.c.completed_at, jobs.c.created_at),
+        literal(0.0),
+    ).where(
+        jobs.c.kind.in_([_word(kind) for kind in JobKind]),
+        jobs.c.status == _word(JobStatus.FAILED),
+        # The time of its last hint, which is never much before its end.
+        jobs.c.next_dispatch_at > _ago(_LETTER_SECONDS),
+        ~letter,
+    )
+
+
+def _found(
+    plan_id: ColumnElement[UUID],
+    job_id: ColumnElement[UUID],
+    stage: ColumnElement[str],
+    cause: ColumnElement[str],
+    since_at: ColumnElement[datetime],
+    limit_seconds: ColumnElement[float],
+) -> Select[*tuple[Any, ...]]:
+    return select(
+        plan_id.label("plan_id"),
+        job_id.label("job_id"),
+        stage.label("stage"),
+        cause.label("cause"),
+        since_at.label("since_at"),
+        limit_seconds.label("limit_seconds"),
+    )
+
+
+def _word(value: str) -> BindParameter[str]:
+    return literal(str(value), String, literal_execute=True)
+
+
+def _ago(seconds: float) -> ScalarSelect[int]:
+    return select(now_plus(-seconds)).scalar_subquery()

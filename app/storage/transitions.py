@@ -8,6 +8,7 @@ the database's.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID, uuid4
 
 from sqlalchemy import (
@@ -24,9 +25,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.dml import Update
 
-from app.domain.jobs import AttemptOutcome, JobKind, JobStatus
-from app.storage.attempts import archive, close_attempt, open_attempt
+from app.domain.jobs import AttemptOutcome, JobKind, JobStatus, RunVia
+from app.storage.attempts import close_attempt, open_attempt
 from app.storage.clock import now_plus
+from app.storage.controls import is_held
+from app.storage.dead_letters import archive_job
 from app.storage.schema import jobs
 
 
@@ -40,6 +43,7 @@ class Claim:
     fence: int
     attempt_number: int
     error_count: int
+    created_at: datetime
     #: Seconds until the job's total deadline, by the database's clock; may be negative.
     seconds_left: float
     #: Limit of one attempt.
@@ -58,42 +62,58 @@ def insert_job(
     generation: int = 1,
     retry_of: UUID | None = None,
     request_id: str | None = None,
+    job_id: UUID | None = None,
+    delay_seconds: float = 0.0,
 ) -> UUID:
-    """Insert a pending job, due now, whose first hint the sweeper sends after `grace_seconds` (T1).
+    """Insert a pending job, due after `delay_seconds`; the sweeper sends its first hint `grace_seconds` later (T1).
 
     Raises:
         ConflictError: The plan has an open job of this kind, or this generation exists.
     """
-    job_id = uuid4()
+    job_id = job_id or uuid4()
     connection.execute(
-        insert(jobs).values(
-            id=uuid4(),
-            job_id=job_id,
-            plan_id=plan_id,
-            kind=kind,
-            generation=generation,
-            retry_of=retry_of,
-            status=JobStatus.PENDING,
-            available_at=now_plus(),
-            next_dispatch_at=now_plus(grace_seconds),
-            deadline_at=now_plus(total_seconds),
-            timeout_seconds=timeout_seconds,
-            timeout_reason={"mode": "fixed"},
-            created_at=now_plus(),
-            request_id=request_id,
-        )
+        _INSERT_JOB,
+        {
+            "id": uuid4(),
+            "job_id": job_id,
+            "plan_id": plan_id,
+            "kind": kind,
+            "generation": generation,
+            "retry_of": retry_of,
+            "status": JobStatus.PENDING,
+            "timeout_seconds": timeout_seconds,
+            "timeout_reason": {"mode": "fixed"},
+            "request_id": request_id,
+            "due_in_seconds": delay_seconds,
+            "hint_in_seconds": delay_seconds + grace_seconds,
+            "ends_in_seconds": delay_seconds + total_seconds,
+        },
     )
     return job_id
 
 
-def claim(connection: Connection, job_id: UUID, *, owner: str, lease_seconds: float) -> Claim | None:
-    """Take a due job for `owner` until the lease ends (T2), and open its attempt."""
+def claim(
+    connection: Connection,
+    job_id: UUID,
+    *,
+    owner: str,
+    lease_seconds: float,
+    crash_count: int = 0,
+    via: RunVia = RunVia.QUEUE,
+    even_if_paused: bool = False,
+) -> Claim | None:
+    """Take a due job for `owner` until the lease ends (T2), and open its attempt.
+
+    It is taken only while exactly `crash_count` processes have died under it. Jobs of a paused or drained queue are
+    taken by nobody, but for runs in place that an operator has asked for.
+    """
     row = connection.execute(
-        _CLAIM, {"the_job": job_id, "the_owner": owner, "the_lease_seconds": lease_seconds}
+        _CLAIM_PAUSED_TOO if even_if_paused else _CLAIM,
+        {"the_job": job_id, "the_owner": owner, "the_lease_seconds": lease_seconds, "the_crash_count": crash_count},
     ).one_or_none()
     if row is None:
         return None
-    open_attempt(connection, job_id, row.fence, number=row.attempt_number, worker=owner)
+    open_attempt(connection, job_id, row.fence, number=row.attempt_number, worker=owner, via=via)
     return Claim(
         job_id=job_id,
         plan_id=row.plan_id,
@@ -101,6 +121,7 @@ def claim(connection: Connection, job_id: UUID, *, owner: str, lease_seconds: fl
         fence=row.fence,
         attempt_number=row.attempt_number,
         error_count=row.error_count,
+        created_at=row.created_at,
         seconds_left=row.milliseconds_left / 1000,
         timeout_seconds=row.timeout_seconds,
         request_id=row.request_id,
@@ -175,7 +196,7 @@ def fail(connection: Connection, job_id: UUID, fence: int, *, code: str, message
     )
     if moved:
         close_attempt(connection, job_id, fence, AttemptOutcome.FAILED, code=code, message=message)
-        archive(connection, job_id, reason=code, message=message)
+        archive_job(connection, job_id, reason=code, message=message)
     return moved
 
 
@@ -195,9 +216,21 @@ def _moved(connection: Connection, statement: Update) -> bool:
 _JOB: BindParameter[UUID] = bindparam("the_job", type_=Uuid())
 _FENCE: BindParameter[int] = bindparam("the_fence", type_=Integer())
 
-_CLAIM = (
+_INSERT_JOB = insert(jobs).values(
+    available_at=now_plus(bindparam("due_in_seconds", type_=Float())),
+    next_dispatch_at=now_plus(bindparam("hint_in_seconds", type_=Float())),
+    deadline_at=now_plus(bindparam("ends_in_seconds", type_=Float())),
+    created_at=now_plus(),
+)
+
+_CLAIM_PAUSED_TOO = (
     update(jobs)
-    .where(jobs.c.job_id == _JOB, jobs.c.status == JobStatus.PENDING, jobs.c.available_at <= now_plus())
+    .where(
+        jobs.c.job_id == _JOB,
+        jobs.c.status == JobStatus.PENDING,
+        jobs.c.available_at <= now_plus(),
+        jobs.c.crash_count == bindparam("the_crash_count", type_=Integer()),
+    )
     .values(
         status=JobStatus.ACTIVE,
         attempt_number=jobs.c.attempt_number + 1,
@@ -205,6 +238,11 @@ _CLAIM = (
         lease_owner=bindparam("the_owner"),
         lease_until_at=now_plus(bindparam("the_lease_seconds", type_=Float())),
         started_at=case((jobs.c.started_at.is_(None), now_plus()), else_=jobs.c.started_at),
+        # The total time runs from the first start: waiting for a worker does not use it up.
+        deadline_at=case(
+            (jobs.c.started_at.is_(None), now_plus() + jobs.c.deadline_at - jobs.c.created_at),
+            else_=jobs.c.deadline_at,
+        ),
         progress=0,
     )
     .returning(
@@ -213,11 +251,14 @@ _CLAIM = (
         jobs.c.fence,
         jobs.c.attempt_number,
         jobs.c.error_count,
+        jobs.c.created_at,
         (jobs.c.deadline_at - now_plus()).label("milliseconds_left"),
         jobs.c.timeout_seconds,
         jobs.c.request_id,
     )
 )
+
+_CLAIM = _CLAIM_PAUSED_TOO.where(~is_held(jobs.c.kind))
 
 _COMPLETE = (
     update(jobs)
