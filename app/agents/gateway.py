@@ -13,12 +13,20 @@ import structlog
 from app.agents import http_protocol, openai_protocol
 from app.agents.configuration import AgentConfig
 from app.agents.question import Question
+from app.agents.retry_budget import RetryBudget
 from app.domain.deadline import Deadline
-from app.domain.errors import ConfigurationError, InvalidInputError, MarketplaceError, NotFoundError
+from app.domain.errors import (
+    ConfigurationError,
+    InvalidInputError,
+    MarketplaceError,
+    NotFoundError,
+    RetryBudgetExhaustedError,
+)
 from app.domain.plan import AnalysisPlan
 from app.domain.plan_reading import PlanReading
-from app.metrics import AGENT_CALLS, AGENT_DURATION, LiveMetrics
+from app.metrics import AGENT_CALLS, AGENT_DURATION, AGENT_RETRIES, LiveMetrics
 from app.outbound import Outbound, raise_for_status
+from app.settings import AgentsSettings
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -46,10 +54,23 @@ class AgentAnswer:
 
 
 class AgentGateway:
-    """Asks agents; safe to use from many threads. No retry: that is the job's business."""
+    """Asks agents; safe to use from many threads. No retry: that is the job's business.
 
-    def __init__(self, configs: Iterable[AgentConfig], outbound: Outbound, metrics: LiveMetrics) -> None:
+    Each agent has its own retry budget, which this process alone keeps.
+    """
+
+    def __init__(
+        self,
+        configs: Iterable[AgentConfig],
+        outbound: Outbound,
+        metrics: LiveMetrics,
+        settings: AgentsSettings | None = None,
+    ) -> None:
+        settings = settings or AgentsSettings()
         self._configs = {config.name: config for config in configs}
+        self._budgets = {
+            name: RetryBudget(settings.retry_ratio, settings.retry_reserve_per_second) for name in self._configs
+        }
         self._outbound = outbound
         self._metrics = metrics
 
@@ -67,12 +88,16 @@ class AgentGateway:
         """Return the name of the agent that serves this channel, or None."""
         return next((config.name for config in self._configs.values() if config.channel == channel), None)
 
-    def ask(self, agent: str, question: Question, deadline: Deadline) -> AgentAnswer:
+    def ask(self, agent: str, question: Question, deadline: Deadline, *, is_retry: bool = False) -> AgentAnswer:
         """Ask one agent, within the deadline and the agent's own timeout, whichever is earlier.
+
+        `is_retry` tells that only an earlier failure makes this call necessary: it is made if the agent's retry budget
+        allows it.
 
         Raises:
             NotFoundError: There is no such agent.
-            RecoverableError: NetworkError, DeadlineExceededError, RateLimitedError or RemoteServerError.
+            RecoverableError: NetworkError, DeadlineExceededError, RateLimitedError, RemoteServerError or
+                RetryBudgetExhaustedError.
             PermanentError: BadAnswerError, RemoteAuthError, RemoteRejectedError or ConfigurationError.
         """
         config = self._configs.get(agent)
@@ -80,6 +105,7 @@ class AgentGateway:
             raise NotFoundError(f"there is no agent {agent}")
         # Out of time before the call: that says nothing about the agent, so it is not counted as its failure.
         deadline.check()
+        self._spend(agent, is_retry=is_retry)
         started = time.monotonic()
         outcome = "other"
         try:
@@ -94,6 +120,16 @@ class AgentGateway:
             self._metrics.observe(AGENT_DURATION, seconds, agent=agent)
             _log.info("agent_called", agent=agent, purpose=question.purpose, outcome=outcome, seconds=round(seconds, 4))
         return AgentAnswer(reading.plan, reading.notes, seconds)
+
+    def _spend(self, agent: str, *, is_retry: bool) -> None:
+        if not is_retry:
+            self._budgets[agent].deposit()
+            return
+        allowed = self._budgets[agent].withdraw()
+        self._metrics.count(AGENT_RETRIES, agent=agent, outcome="made" if allowed else "refused")
+        if not allowed:
+            _log.warning("agent_retry_refused", agent=agent, error_code=RetryBudgetExhaustedError.code)
+            raise RetryBudgetExhaustedError(f"{agent} was not called: too many of the calls to it are retries")
 
     def _call(self, config: AgentConfig, question: Question, deadline: Deadline) -> PlanReading:
         protocol = _PROTOCOLS[config.protocol]

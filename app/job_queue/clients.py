@@ -1,6 +1,6 @@
 """Clients of Redis: a patient one for workers, and one that fails fast for the request path.
 
-Both draw on a pool that blocks at its cap instead of failing, and both are measured.
+Both try once, draw on a pool that blocks at its cap instead of failing, and are measured.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from typing import Any, Literal
 
 from redis import BlockingConnectionPool, Redis
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from app.metrics import REDIS_COMMANDS, REDIS_CONNECTIONS, REDIS_DURATION, LiveMetrics
@@ -53,17 +51,14 @@ class MeasuredRedis(Redis):
 
 
 def patient_client(settings: RedisSettings, metrics: LiveMetrics) -> MeasuredRedis:
-    """Return the client for workers and the scheduler: it reconnects with growing, jittered pauses."""
-    retry = Retry(
-        ExponentialWithJitterBackoff(base=settings.reconnect_base_seconds, cap=settings.reconnect_cap_seconds),
-        settings.reconnect_attempts,
-        supported_errors=(RedisConnectionError, RedisTimeoutError),
-    )
+    """Return the client for workers: it waits long for an answer, for a wait for hints is one.
+
+    It does not try again by itself: sent twice, a command that takes hints loses those of the first answer.
+    """
     return _client(
         settings,
         metrics,
         temper="patient",
-        retry=retry,
         timeout_seconds=settings.timeout_seconds,
         wait_seconds=settings.pool_wait_seconds,
     )
@@ -75,10 +70,16 @@ def fail_fast_client(settings: RedisSettings, metrics: LiveMetrics) -> MeasuredR
         settings,
         metrics,
         temper="fail_fast",
-        retry=Retry(NoBackoff(), 0),
         timeout_seconds=settings.fail_fast_timeout_seconds,
         wait_seconds=settings.fail_fast_timeout_seconds,
     )
+
+
+def reconnect_pause_seconds(settings: RedisSettings, failures: int) -> float:
+    """Return how long who tries again waits after this many failures in a row (>= 1), with jitter."""
+    backoff = ExponentialWithJitterBackoff(base=settings.reconnect_base_seconds, cap=settings.reconnect_cap_seconds)
+    # The library raises two to this power, and a float ends at 1024.
+    return backoff.compute(min(failures, 32))
 
 
 def _client(
@@ -86,7 +87,6 @@ def _client(
     metrics: LiveMetrics,
     *,
     temper: Temper,
-    retry: Retry,
     timeout_seconds: float,
     wait_seconds: float,
 ) -> MeasuredRedis:
@@ -102,7 +102,7 @@ def _client(
         timeout=wait_seconds,
         socket_timeout=timeout_seconds,
         socket_connect_timeout=timeout_seconds,
-        retry=retry,
+        retry=Retry(NoBackoff(), 0),
         **options,
     )
     client = MeasuredRedis(connection_pool=pool)

@@ -21,6 +21,9 @@ from app.domain.plain_text import excerpt
 #: Characters of a foreign text in one of our errors.
 _EXCERPT = 200
 
+#: Server errors that the same request would meet again: what it asks for is not supported.
+_NEVER_SUPPORTED = {HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.HTTP_VERSION_NOT_SUPPORTED}
+
 
 @dataclass(frozen=True)
 class Reply:
@@ -38,10 +41,12 @@ def raise_for_status(reply: Reply, *, secret: str = "") -> None:
 
     Raises:
         RemoteAuthError: 401 or 403.
-        RateLimitedError: 429, with what `Retry-After` asks for.
+        RateLimitedError: 429 or 425, with what `Retry-After` asks for.
         DeadlineExceededError: 408.
-        RemoteServerError: 5xx.
+        RemoteServerError: 5xx but for 501 and 505, with what `Retry-After` asks for.
         RemoteRejectedError: Everything else that is not 2xx; redirects are not followed.
+
+    Source: docs/decisions/what-is-retried.md.
     """
     status = reply.status
     if status in range(200, 300):
@@ -50,12 +55,13 @@ def raise_for_status(reply: Reply, *, secret: str = "") -> None:
         # Without the answer's text: servers like to repeat the key that they refuse.
         raise RemoteAuthError(f"HTTP {status}: our credentials were not accepted")
     message = f"HTTP {status}{_explanation(reply.body, secret)}"
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise RateLimitedError(message, retry_after_seconds(reply.headers.get("Retry-After"), datetime.now(UTC)))
+    retry_after = retry_after_seconds(reply.headers.get("Retry-After"), datetime.now(UTC))
+    if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.TOO_EARLY}:
+        raise RateLimitedError(message, retry_after)
     if status == HTTPStatus.REQUEST_TIMEOUT:
         raise DeadlineExceededError(message)
-    if status in range(500, 600):
-        raise RemoteServerError(message)
+    if status in range(500, 600) and status not in _NEVER_SUPPORTED:
+        raise RemoteServerError(message, retry_after)
     raise RemoteRejectedError(message)
 
 
