@@ -12,10 +12,12 @@ from pydantic import Field, ValidationInfo, field_validator
 from app.analyses import RequestedAnalysis
 from app.api.access import caller
 from app.api.bodies import read_form
-from app.api.observation import request_id
+from app.api.observation import answer_by, request_id
 from app.api.operation import operation
 from app.api.shapes import Answer, Channels, Id, JsonObject, Line, LongText, Question, Reason
 from app.api.wiring import runtime
+from app.approval import Approval
+from app.domain.controls import Mode
 from app.domain.jobs import JobStatus
 from app.domain.roles import Role
 from app.recovery import RecoveryAction
@@ -88,12 +90,32 @@ class PlanImported(Answer):
 
 
 class PlanApproved(Answer):
-    """The one job that makes the plan's tasks, however often the plan is approved: poll `pollUrl`."""
+    """The one job that makes the plan's tasks, however often the plan is approved: poll `pollUrl`.
+
+    `mode` is `sync` when its last attempt runs, or ran, in place.
+    """
 
     status: JobStatus
     job_id: UUID
     poll_url: str
-    mode: Literal["queue"]
+    mode: Mode
+
+    @classmethod
+    def of(cls, approval: Approval, **details: list[UUID]) -> Self:
+        """Return the answer to an approval."""
+        return cls(
+            status=approval.job_status,
+            job_id=approval.job_id,
+            poll_url=_poll_url(approval.job_id),
+            mode=approval.mode,
+            **details,
+        )
+
+
+class PlanDone(PlanApproved):
+    """The job of an approved plan has ended: `completed` with its tasks, or `failed` without any."""
+
+    task_ids: list[UUID]
 
 
 class PlanRejected(Answer):
@@ -170,22 +192,29 @@ def import_plan(body: PlanImport) -> PlanImported:
     "/<plan_id>",
     access=Role.APPROVER,
     body=DecisionRequest,
-    answers={202: PlanApproved, 200: PlanRejected},
+    answers={202: PlanApproved, 200: PlanDone | PlanRejected},
     own_problems=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
 )
-def decide_plan(plan_id: UUID, body: DecisionRequest) -> PlanApproved | tuple[PlanRejected, int]:
+def decide_plan(plan_id: UUID, body: DecisionRequest) -> tuple[PlanApproved | PlanRejected, HTTPStatus]:
     """Approve a plan, which creates its job, or reject it.
 
-    Approving again answers the same job. A plan that was decided the other way is a conflict.
+    Approving again answers the same job, with 200 when it has ended. A plan that was decided the other way is a
+    conflict. In `sync` mode, and when Redis does not answer, the job runs in place, and may have ended by the answer.
     """
     approvals = runtime().approvals
     if body.action == "reject":
         approvals.reject(plan_id, by=caller(), reason=body.reason or "", request_id=request_id())
         return PlanRejected(status="rejected", plan_id=plan_id), HTTPStatus.OK
-    approval = approvals.approve(plan_id, by=caller(), request_id=request_id(), reason=body.reason)
-    return PlanApproved(
-        status=approval.job_status, job_id=approval.job_id, poll_url=_poll_url(approval.job_id), mode="queue"
+    approval = approvals.approve(
+        plan_id,
+        by=caller(),
+        request_id=request_id(),
+        reason=body.reason,
+        answer_by=answer_by(runtime().settings.web.in_place_wait_seconds),
     )
+    if approval.ended:
+        return PlanDone.of(approval, task_ids=list(approval.task_ids)), HTTPStatus.OK
+    return PlanApproved.of(approval), HTTPStatus.ACCEPTED
 
 
 @operation(analysis, "POST", "/recover", access=Role.ADMIN, body=RecoverRequest, answers={200: Recovered})

@@ -9,21 +9,28 @@ from apiflask import APIFlask
 from app.api.access import guard_access
 from app.api.analysis import analysis
 from app.api.bodies import StrictRequest
+from app.api.dead_letters import dead_letters
 from app.api.diagnostics import diagnostics
 from app.api.docs import docs
 from app.api.health import health
 from app.api.jobs import jobs
 from app.api.metrics import metrics
+from app.api.mode import mode
 from app.api.observation import observe_requests
 from app.api.openapi import DESCRIPTION, SECURITY, complete_document
 from app.api.plans import plans
 from app.api.problems import tell_problems
+from app.api.queue_archive import archive
+from app.api.queues import queues
 from app.api.rate_limits import RateLimits
 from app.api.tasks import tasks
 from app.api.webhooks import webhooks
 from app.api.wiring import give_runtime
 from app.settings import WebSettings
 from app.web_runtime import WebRuntime
+
+_WORK = (analysis, plans, jobs, tasks, dead_letters)
+_OPERATION = (mode, queues, archive, webhooks, diagnostics, health, metrics)
 
 #: Parts that one multipart body may have.
 _MAX_FORM_PARTS = 100
@@ -42,13 +49,13 @@ def create_app(runtime: WebRuntime) -> APIFlask:
     app.request_class = StrictRequest
     _configure(app, runtime.settings.web)
     give_runtime(app, runtime)
-    limits = RateLimits(runtime.settings.web, runtime.redis, namespace=runtime.settings.redis.namespace)
+    limits = RateLimits(runtime.settings.web, runtime.redis, runtime.gate, namespace=runtime.settings.redis.namespace)
     # The order matters: each of these sees only requests that the ones before it let pass.
     observe_requests(app, runtime.metrics)
     guard_access(app, runtime.tokens, limits.count_failure())
     limits.apply(app)
     tell_problems(app, runtime.metrics)
-    for blueprint in (analysis, plans, jobs, tasks, webhooks, diagnostics, health, metrics, docs):
+    for blueprint in (*_WORK, *_OPERATION, docs):
         app.register_blueprint(blueprint)
     complete_document(app, channels=runtime.gateway.channels)
     return app

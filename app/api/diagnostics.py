@@ -10,11 +10,14 @@ from app.api.jobs import JobError
 from app.api.operation import operation
 from app.api.shapes import Answer, UtcTime
 from app.api.wiring import runtime
-from app.diagnostics import Diagnosis, OverallStatus, Severity
+from app.diagnostics import Diagnosis
+from app.domain.dead_letters import ErrorClass
 from app.domain.jobs import JobKind
+from app.domain.processes import ProcessRole
 from app.domain.roles import Role
+from app.domain.stuck_plans import StuckCause
 from app.health import HealthStatus
-from app.storage.stuck_plans import StuckCause
+from app.recommendations import OverallStatus, Severity
 
 diagnostics = APIBlueprint("diagnostics", __name__, url_prefix="/api/marketplace/diagnostics")
 
@@ -24,6 +27,15 @@ class DependencyHealth(Answer):
 
     status: HealthStatus
     latency: str | None
+
+
+class ProcessSeen(Answer):
+    """A process of the last hour; one that has not been seen for 12 s or more does not run, or is frozen."""
+
+    owner: str
+    role: ProcessRole
+    started_at: UtcTime
+    seen_seconds_ago: float
 
 
 class QueueLevel(Answer):
@@ -39,21 +51,33 @@ class QueueLevel(Answer):
 
 
 class StuckPlan(Answer):
-    """An approved plan without tasks for longer than the limit, and why."""
+    """A plan that has been in one stage since `sinceAt`, for longer than its limit, and why."""
 
     plan_id: UUID
     title: str
-    approved_at: UtcTime
-    age_seconds: float
+    stage: JobKind
     cause: StuckCause
     job_id: UUID | None
+    since_at: UtcTime
+    age_seconds: float
+    limit_seconds: float
 
 
 class StuckPlans(Answer):
-    """How many plans are stuck, and the oldest of them."""
+    """How many plans are stuck, and the oldest of them; `paused` counts those that wait for a paused queue."""
 
     count: int
+    paused: int
+    causes: dict[StuckCause, int]
     items: list[StuckPlan]
+
+    @classmethod
+    def of(cls, found: Diagnosis) -> StuckPlans:
+        """Return the answer for a diagnosis."""
+        causes = {cause: count for cause, count in found.stuck_counts.items() if count}
+        paused = causes.pop(StuckCause.QUEUE_PAUSED, 0)
+        items = [StuckPlan(**vars(plan)) for plan in found.stuck]
+        return cls(count=sum(causes.values()), paused=paused, causes=causes, items=items)
 
 
 class PlanRetries(Answer):
@@ -65,14 +89,17 @@ class PlanRetries(Answer):
     retries: int
     crashes: int
     failed: int
+    succeeded_after_retry: int
     last_error: JobError | None
+    next_attempt_at: UtcTime | None
 
 
 class DeadLetters(Answer):
-    """How many jobs of a kind ended for a reason, and wait for a person."""
+    """How many dead letters of a kind of job, null for messages, wait for a person, by their reason."""
 
-    kind: JobKind
+    kind: JobKind | None
     reason: str
+    error_class: ErrorClass
     count: int
 
 
@@ -92,6 +119,7 @@ class DiagnosisAnswer(Answer):
     checked_at: UtcTime
     database: DependencyHealth
     redis: DependencyHealth
+    processes: list[ProcessSeen]
     queues: list[QueueLevel]
     stuck_plans: StuckPlans
     retries: list[PlanRetries]
@@ -106,8 +134,9 @@ class DiagnosisAnswer(Answer):
             checked_at=found.checked_at,
             database=DependencyHealth(status=found.database.status, latency=found.database.latency),
             redis=DependencyHealth(status=found.redis.status, latency=found.redis.latency),
+            processes=[ProcessSeen(**vars(process)) for process in found.processes],
             queues=[QueueLevel(**vars(queue)) for queue in found.queues],
-            stuck_plans=StuckPlans(count=found.stuck_count, items=[StuckPlan(**vars(plan)) for plan in found.stuck]),
+            stuck_plans=StuckPlans.of(found),
             retries=[
                 PlanRetries(
                     plan_id=plan.plan_id,
@@ -116,9 +145,9 @@ class DiagnosisAnswer(Answer):
                     retries=plan.retries,
                     crashes=plan.crashes,
                     failed=plan.failed,
-                    last_error=JobError(code=plan.last_error_code, message=plan.last_error or "")
-                    if plan.last_error_code
-                    else None,
+                    succeeded_after_retry=plan.succeeded_after_retry,
+                    last_error=JobError.of(plan.last_error_code, plan.last_error),
+                    next_attempt_at=plan.next_attempt_at,
                 )
                 for plan in found.retries
             ],
@@ -129,5 +158,5 @@ class DiagnosisAnswer(Answer):
 
 @operation(diagnostics, "GET", "", access=Role.VIEWER, answers={200: DiagnosisAnswer})
 def tell_diagnosis() -> DiagnosisAnswer:
-    """Tell how queues, database, Redis and plans are, and what to do about what is wrong."""
+    """Tell how processes, queues, database, Redis and plans are, and what to do about what is wrong."""
     return DiagnosisAnswer.of(runtime().diagnostics.examine())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any, Self
@@ -15,9 +14,10 @@ from sqlalchemy import Row
 from app.api.operation import operation
 from app.api.shapes import Answer, JsonObject, PageQuestion, UtcTime
 from app.api.wiring import runtime
+from app.domain.dead_letters import ErrorClass, error_class_of
 from app.domain.errors import NotFoundError
 from app.domain.job_query import parse_job_query
-from app.domain.jobs import AttemptOutcome, JobKind, JobStatus
+from app.domain.jobs import AttemptOutcome, JobKind, JobStatus, RunVia
 from app.domain.roles import Role
 from app.storage.job_reads import jobs_page
 from app.storage.jobs import attempts_of, job_by_id
@@ -26,10 +26,16 @@ jobs = APIBlueprint("jobs", __name__, url_prefix="/api/marketplace/jobs")
 
 
 class JobError(Answer):
-    """Why a job or an attempt did not succeed: a stable code, and text for people."""
+    """Why a job or an attempt did not succeed: a stable code, its class, and text for people."""
 
     code: str
+    error_class: ErrorClass
     message: str
+
+    @classmethod
+    def of(cls, code: str | None, message: str | None) -> JobError | None:
+        """Return the answer for what stands in a row, None when nothing does."""
+        return None if code is None else cls(code=code, error_class=error_class_of(code), message=message or "")
 
 
 class JobSummary(Answer):
@@ -81,15 +87,33 @@ class JobSummary(Answer):
 
 
 class Attempt(Answer):
-    """One run of a job; `retryAt` when another follows it."""
+    """One run of a job; `retryAt` when another follows it.
+
+    `via` is `queue` for a worker, `sync` for a run in place at the approval, `fallback` for the scheduler.
+    """
 
     attempt: int
     worker: str
+    via: RunVia
     outcome: AttemptOutcome
     error: JobError | None
     started_at: UtcTime
     ended_at: UtcTime | None
     retry_at: UtcTime | None
+
+    @classmethod
+    def of(cls, row: Row[Any]) -> Attempt:
+        """Return the answer for a row of the attempts table."""
+        return cls(
+            attempt=row.attempt_number,
+            worker=row.worker,
+            via=row.via,
+            outcome=row.outcome,
+            error=_error(row),
+            started_at=row.started_at,
+            ended_at=row.ended_at,
+            retry_at=row.retry_at,
+        )
 
 
 class Job(JobSummary):
@@ -132,23 +156,8 @@ def show_job(job_id: UUID) -> Job:
         attempts = attempts_of(connection, job_id)
     if row is None:
         raise NotFoundError("there is no such job")
-    return Job.of(row, attempts=_attempts(attempts))
-
-
-def _attempts(rows: Sequence[Row[Any]]) -> list[Attempt]:
-    return [
-        Attempt(
-            attempt=row.attempt_number,
-            worker=row.worker,
-            outcome=row.outcome,
-            error=_error(row),
-            started_at=row.started_at,
-            ended_at=row.ended_at,
-            retry_at=row.retry_at,
-        )
-        for row in rows
-    ]
+    return Job.of(row, attempts=[Attempt.of(attempt) for attempt in attempts])
 
 
 def _error(row: Row[Any]) -> JobError | None:
-    return None if row.error_code is None else JobError(code=row.error_code, message=row.error_message or "")
+    return JobError.of(row.error_code, row.error_message)

@@ -9,6 +9,7 @@ from uuid import uuid4
 import structlog
 from flask import Flask, Response, g, request
 
+from app.domain.deadline import Deadline
 from app.metrics import HTTP_DURATION, LiveMetrics
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -29,6 +30,11 @@ _HEADERS = {
 def request_id() -> str:
     """Return the id of the present request."""
     return str(g.request_id)
+
+
+def answer_by(seconds: float) -> Deadline:
+    """Return the moment that lies `seconds` after the start of the present request."""
+    return Deadline.after(max(0.0, seconds - (time.perf_counter() - g.started)))
 
 
 def observe_requests(app: Flask, metrics: LiveMetrics) -> None:

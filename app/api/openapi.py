@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 
 from app.api.analysis import AnalysisRequest, PlanImport, UploadForm
-from app.api.operation import Operation, operation_of, problem_answer, reference
+from app.api.operation import Operation, models_of, operation_of, problem_answer, reference
 from app.api.problems import Problem
 
 DESCRIPTION = """Analyses of marketplaces become plans, an approved plan becomes tasks.
@@ -81,7 +81,7 @@ def _complete_operation(described: dict[str, Any], operation: Operation) -> None
 
 
 def _models(operation: Operation) -> set[type[BaseModel]]:
-    answers = {content for content in operation.answers.values() if isinstance(content, type)}
+    answers = {model for content in operation.answers.values() for model in models_of(content)}
     return answers if operation.form is None else answers | {operation.form}
 
 

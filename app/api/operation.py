@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Literal, TypeVar, cast
+from types import UnionType
+from typing import Any, Literal, TypeVar, cast, get_args
 
 from apiflask import APIBlueprint
 from apiflask.types import ResponsesType
@@ -23,8 +24,8 @@ from app.domain.roles import Role
 #: Who may call: everybody, or whoever has this role or a higher one.
 Access = Role | Literal["public"]
 
-#: What stands in an answer: JSON of a model, or text of these media types.
-Content = type[BaseModel] | tuple[str, ...]
+#: What stands in an answer: JSON of a model, or of one of several, or text of these media types.
+Content = type[BaseModel] | UnionType | tuple[str, ...]
 
 _View = TypeVar("_View", bound=Callable[..., Any])
 _NAME = "marketplace_operation"
@@ -100,13 +101,21 @@ def problem_answer(status: HTTPStatus) -> dict[str, Any]:
     }
 
 
+def models_of(content: Content) -> tuple[type[BaseModel], ...]:
+    """Return the models of which an answer may be one; none for text."""
+    if isinstance(content, tuple):
+        return ()
+    return (content,) if isinstance(content, type) else get_args(content)
+
+
 def _documented(status: int, content: Content) -> dict[str, Any]:
-    media = (
-        {"application/json": {"schema": reference(content)}}
-        if isinstance(content, type)
-        else {
+    media: dict[str, Any]
+    if isinstance(content, tuple):
+        media = {
             media_type: {"schema": {"type": "object" if media_type == "application/json" else "string"}}
             for media_type in content
         }
-    )
+    else:
+        schemas = [reference(model) for model in models_of(content)]
+        media = {"application/json": {"schema": {"anyOf": schemas} if len(schemas) > 1 else schemas[0]}}
     return {"description": HTTP_STATUS_CODES[status], "content": media}

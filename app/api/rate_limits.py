@@ -1,4 +1,4 @@
-"""Rate limits, counted in Redis over all web processes; in this process alone while Redis does not answer."""
+"""Rate limits, counted over all web processes; by each one alone while Redis does not answer."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any
 from apiflask import APIFlask
 from flask import Response, g, request
 from flask_limiter import ApplicationLimit, Limiter, RateLimitExceeded
-from redis import Redis, RedisError
+from redis import Redis
 
+from app.api.limit_storage import SCHEME
 from app.api.problems import answer_error
 from app.domain.errors import RateLimitedError
+from app.job_queue.gate import RedisGate
 from app.settings import WebSettings
 
 #: Seconds of the window that limits speak of, and what a refused caller is told when nobody knows better.
@@ -25,22 +27,22 @@ class RateLimits:
     A valid token passes whatever others at its address do: failures only ever refuse failures.
     """
 
-    def __init__(self, settings: WebSettings, redis: Redis, *, namespace: str) -> None:
+    def __init__(self, settings: WebSettings, redis: Redis, gate: RedisGate, *, namespace: str) -> None:
         self._failures_per_minute = settings.rate_limit_auth_failures_per_minute
         per_token = settings.rate_limit_per_minute
-        # The fail-fast client's pool: a short time to answer, no second try.
-        options: dict[str, Any] = {"connection_pool": redis.connection_pool, "key_prefix": f"{namespace}:limits"}
+        options: dict[str, Any] = {
+            "pool": redis.connection_pool,
+            "gate": gate,
+            "key_prefix": f"{namespace}:limits",
+        }
         self._limiter = Limiter(
             _caller_name,
             application_limits=[ApplicationLimit(f"{per_token} per minute", scope="token", exempt_when=_is_unknown)]
             if per_token
             else [],
-            storage_uri="redis://",
+            storage_uri=f"{SCHEME}://",
             storage_options=options,
             strategy="fixed-window",
-            in_memory_fallback_enabled=True,
-            # Of several requests that meet the outage at once, the fallback saves the first one only.
-            swallow_errors=True,
         )
 
     def apply(self, app: APIFlask) -> None:
@@ -68,10 +70,7 @@ class RateLimits:
 
     def _seconds_to_wait(self) -> float:
         limit = self._limiter.current_limit
-        try:
-            return min(max(limit.reset_at - time.time(), 1), _WINDOW_SECONDS) if limit else _WINDOW_SECONDS
-        except RedisError:
-            return _WINDOW_SECONDS
+        return min(max(limit.reset_at - time.time(), 1), _WINDOW_SECONDS) if limit else _WINDOW_SECONDS
 
 
 def _caller_name() -> str:

@@ -21,6 +21,7 @@ from pydantic.alias_generators import to_camel
 
 from app.domain.errors import InvalidInputError
 from app.domain.identifiers import parse_id
+from app.domain.spans import parse_span
 from app.storage.paging import MAX_LIMIT, Cursor, PageRequest
 from app.uploads import MAX_TEXT
 
@@ -61,6 +62,13 @@ def _read_id(value: object) -> UUID:
         raise ValueError(error.message) from None
 
 
+def _read_span(value: object) -> int:
+    try:
+        return parse_span("", value if isinstance(value, str) else "")
+    except InvalidInputError as error:
+        raise ValueError(error.message) from None
+
+
 def _read_integer(value: object) -> int:
     if not isinstance(value, str) or not _INTEGER.fullmatch(value):
         raise ValueError("is not a whole number")
@@ -73,6 +81,9 @@ UtcTime = Annotated[
 ]
 
 Id = Annotated[UUID, BeforeValidator(_read_id)]
+
+#: A span of time, in seconds: `30s`, `15m`, `1h`, `7d`.
+Span = Annotated[int, BeforeValidator(_read_span), WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,9}[smhd]$"})]
 
 #: One line for people.
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300), _without(_CONTROL_LINE)]

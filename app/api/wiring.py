@@ -16,6 +16,11 @@ def give_runtime(app: Flask, runtime: WebRuntime) -> None:
 
 def runtime() -> WebRuntime:
     """Return the parts that the present app was given."""
-    found = current_app.extensions[_KEY]
+    return runtime_of(current_app)
+
+
+def runtime_of(app: Flask) -> WebRuntime:
+    """Return the parts that this app was given."""
+    found = app.extensions[_KEY]
     assert isinstance(found, WebRuntime)  # noqa: S101 -- what `give_runtime` has put there
     return found

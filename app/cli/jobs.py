@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from app.cli.exit_codes import ExitCode
-from app.cli.output import json_option, print_fields, print_json, print_json_line, print_table
+from app.cli.output import json_option, print_fields, print_json, print_json_line, print_table, say
 from app.cli.remote import connect
 from app.cli.watching import WAIT_SECONDS, final_state, tell_change
 from app.domain.jobs import JobStatus
@@ -15,7 +15,7 @@ from app.domain.jobs import JobStatus
 
 @click.group()
 def jobs() -> None:
-    """List, show and watch jobs."""
+    """List, show, watch and retry jobs."""
 
 
 @jobs.command("list")
@@ -67,6 +67,19 @@ def watch(context: click.Context, job_id: object, timeout_seconds: float, *, as_
         click.echo(job["status"])
     if job["status"] != JobStatus.COMPLETED:
         context.exit(ExitCode.FAILED)
+
+
+@jobs.command()
+@click.argument("job_id", type=click.UUID)
+@json_option
+def retry(job_id: object, *, as_json: bool) -> None:
+    """Let a new job follow one that failed for good. Again answers the same job."""
+    retried = connect().post(f"dead-letters/{job_id}/retry", {})
+    if as_json:
+        print_json(retried)
+        return
+    print_fields(retried.items())
+    say(f"next: marketplace jobs watch {retried['jobId']}")
 
 
 def _error(thing: dict[str, Any]) -> str | None:

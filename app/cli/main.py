@@ -30,7 +30,10 @@ SUMMARIES: dict[str, dict[str, str]] = {
     },
     "Work": {
         "plans": "List, show, approve and reject plans.",
-        "jobs": "List, show and watch jobs.",
+        "queue": "Show, pause, resume, drain and archive the queues.",
+        "mode": "Show or change how the jobs of approved plans are run.",
+        "jobs": "List, show, watch and retry jobs.",
+        "dead-letters": "List, show, retry, discard and export dead letters.",
     },
     "Administration": {
         "config": "Show and check the settings.",

@@ -27,6 +27,11 @@ def json_option(function: _Function) -> _Function:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")(function)
 
 
+def reason_option(function: _Function) -> _Function:
+    """Add `--reason`, which must be given and stands in the audit log."""
+    return click.option("--reason", required=True, help="Why; stands in the audit log.")(function)
+
+
 def print_json(data: object) -> None:
     """Print one JSON document; an empty list prints `[]`."""
     click.echo(json.dumps(data, indent=2))

@@ -73,15 +73,36 @@ class Remote:
         Raises:
             MarketplaceError: By what the stack answered; NetworkError and DeadlineExceededError when it did not.
         """
-        return self._call("GET", path, params={name: value for name, value in query.items() if value is not None})
+        return self._call("GET", path, params=_given(query))
 
     def post(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
         """Send a JSON object and return the one in the answer; raises as `get` does."""
         return self._call("POST", path, json=body)
 
+    def put(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
+        """Send a JSON object and return the one in the answer; raises as `get` does."""
+        return self._call("PUT", path, json=body)
+
     def patch(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
         """Send a JSON object and return the one in the answer; raises as `get` does."""
         return self._call("PATCH", path, json=body)
+
+    def delete(self, path: str, **query: str | int | None) -> dict[str, Any]:
+        """Delete something and return the JSON object in the answer; arguments and errors are those of `get`."""
+        return self._call("DELETE", path, params=_given(query))
+
+    def lines(self, path: str, **query: str | None) -> Iterator[dict[str, Any]]:
+        """Yield the JSON objects of an answer that has one a line, as they arrive.
+
+        Raises:
+            NetworkError: The answer broke off; what came before is not all. Otherwise as `get`.
+        """
+        with self._send("GET", path, params=_given(query), stream=True) as answer:
+            try:
+                for line in answer.iter_lines():
+                    yield json.loads(line)
+            except (requests.RequestException, ValueError):
+                raise NetworkError(f"the answer of {self._url} broke off") from None
 
     def items(self, path: str, *, limit: int, **query: str | None) -> Iterator[dict[str, Any]]:
         """Yield up to `limit` items of a list, over as many pages as it takes; raises as `get` does."""
@@ -95,6 +116,16 @@ class Remote:
                 return
 
     def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        answer = self._send(method, path, **options)
+        try:
+            document = answer.json()
+        except requests.JSONDecodeError:
+            document = None
+        if not isinstance(document, dict):
+            raise PermanentError(f"{self._url} answered with something that is not this product's API")
+        return document
+
+    def _send(self, method: str, path: str, **options: Any) -> requests.Response:
         url = f"{self._url}/api/marketplace/{path}"
         try:
             # A redirect would carry the token to a place that nobody named.
@@ -105,13 +136,7 @@ class Remote:
             raise NetworkError(f"{self._url} cannot be reached ({type(error).__name__})") from None
         if not requests.codes.ok <= answer.status_code < requests.codes.multiple_choices:
             _raise(answer)
-        try:
-            document = answer.json()
-        except requests.JSONDecodeError:
-            document = None
-        if not isinstance(document, dict):
-            raise PermanentError(f"{self._url} answered with something that is not this product's API")
-        return document
+        return answer
 
 
 def connect() -> Remote:
@@ -132,6 +157,10 @@ def connect() -> Remote:
         raise NetworkError(
             "no stack runs here: start one with `marketplace run`, or set MARKETPLACE_URL and MARKETPLACE_TOKEN"
         ) from None
+
+
+def _given(query: Mapping[str, str | int | None]) -> dict[str, str | int]:
+    return {name: value for name, value in query.items() if value is not None}
 
 
 def _given_token() -> str | None:

@@ -8,6 +8,7 @@ import sys
 import click
 
 from app.agents.configuration import load_agents
+from app.failpoints import FAILPOINT_VARIABLE
 from app.settings import WebSettings, load_settings
 
 #: Longer than clients pause between calls, so that a kept connection is seldom closed while one is on its way.
@@ -25,7 +26,7 @@ def web(fd: int | None) -> None:
 
     One process with threads: scale by replicas, whose metrics stay their own.
     """
-    settings = load_settings()
+    settings = load_settings(ignoring=FAILPOINT_VARIABLE)
     # What cannot work is told here, in our words; gunicorn would tell it as a traceback.
     load_agents(settings.agents)
     command = gunicorn_command(settings.web, fd)
@@ -39,9 +40,9 @@ def gunicorn_command(settings: WebSettings, fd: int | None = None) -> list[str]:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return [
         sys.executable,
-        *("-m", "gunicorn", "app.wsgi:create()"),
+        *("-m", "gunicorn", "app.wsgi:create()", "--config", "python:app.web_server"),
         *("--bind", f"{host}:{settings.port}" if fd is None else f"fd://{fd}"),
-        *("--worker-class", "gthread", "--workers", "1", "--threads", str(settings.threads)),
+        *("--worker-class", "app.web_worker.WebWorker", "--workers", "1", "--threads", str(settings.threads)),
         *("--graceful-timeout", str(round(settings.graceful_timeout_seconds))),
         *("--keep-alive", str(_KEEP_ALIVE_SECONDS)),
         # Our own log tells of every request, and of the start.
