@@ -18,6 +18,7 @@ from app.domain.errors import MarketplaceError
 from app.domain.plan import AnalysisPlan
 from app.storage.answers import keep_answer, kept_answer
 from app.storage.database import Database
+from app.storage.transitions import Claim
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -54,8 +55,10 @@ class AgentRound:
         self._gateway = gateway
         self._cache_seconds = cache_seconds
 
-    def ask(self, questions: Sequence[Question], deadline: Deadline) -> list[ChannelAnswer]:
+    def ask(self, questions: Sequence[Question], deadline: Deadline, claim: Claim) -> list[ChannelAnswer]:
         """Return one answer per question, in the same order, by the deadline; no error of an agent is raised.
+
+        What an earlier attempt of the same job was answered is not asked again.
 
         Raises:
             DatabaseUnavailableError: Answers could not be kept or looked up.
@@ -63,15 +66,21 @@ class AgentRound:
         if not questions:
             return []
         with ThreadPoolExecutor(len(questions), thread_name_prefix="agent") as pool:
-            futures = [pool.submit(copy_context().run, self._ask_one, question, deadline) for question in questions]
+            futures = [
+                pool.submit(copy_context().run, self._ask_one, question, deadline, claim) for question in questions
+            ]
             return [future.result() for future in futures]
 
-    def _ask_one(self, question: Question, deadline: Deadline) -> ChannelAnswer:
+    def _ask_one(self, question: Question, deadline: Deadline, claim: Claim) -> ChannelAnswer:
         agent = self._gateway.agent_for(question.channel)
         if agent is None:
             return ChannelAnswer(question.channel, "none")
+        if claim.attempt_number > 1:
+            kept = self._kept(agent, question)
+            if kept is not None and kept[1] >= claim.created_at:
+                return ChannelAnswer(question.channel, "agent", kept[0], answered_at=kept[1])
         try:
-            answer = self._gateway.ask(agent, question, deadline)
+            answer = self._gateway.ask(agent, question, deadline, is_retry=claim.error_count > 0)
         except MarketplaceError as error:
             return self._fall_back(agent, question, error)
         with self._database.write() as connection:
@@ -86,6 +95,14 @@ class AgentRound:
         return ChannelAnswer(question.channel, "agent", answer.plan, answer.notes)
 
     def _fall_back(self, agent: str, question: Question, error: MarketplaceError) -> ChannelAnswer:
+        kept = self._kept(agent, question)
+        if kept is None:
+            return ChannelAnswer(question.channel, "none", error=error)
+        plan, answered_at = kept
+        _log.warning("kept_answer_used", agent=agent, error_code=error.code, answered_at=answered_at.isoformat())
+        return ChannelAnswer(question.channel, "cache", plan, error=error, answered_at=answered_at)
+
+    def _kept(self, agent: str, question: Question) -> tuple[AnalysisPlan, datetime] | None:
         with self._database.read() as connection:
             kept = kept_answer(
                 connection,
@@ -94,10 +111,4 @@ class AgentRound:
                 digest=question.digest(),
                 newer_than_seconds=self._cache_seconds,
             )
-        if kept is None:
-            return ChannelAnswer(question.channel, "none", error=error)
-        answer, answered_at = kept
-        _log.warning("kept_answer_used", agent=agent, error_code=error.code, answered_at=answered_at.isoformat())
-        return ChannelAnswer(
-            question.channel, "cache", AnalysisPlan.model_validate(answer), error=error, answered_at=answered_at
-        )
+        return None if kept is None else (AnalysisPlan.model_validate(kept[0]), kept[1])

@@ -46,7 +46,7 @@ class AnalysisJob:
         ]
         run.advance(10)
         # A twentieth of the attempt is kept back, so that what was answered in time is still written within it.
-        answers = self._agents.ask(questions, run.deadline.within(run.deadline.remaining_seconds * 0.95))
+        answers = self._agents.ask(questions, run.deadline.within(run.deadline.remaining_seconds * 0.95), run.claim)
         run.advance(90)
         answered = [answer for answer in answers if answer.plan is not None]
         if not answered:

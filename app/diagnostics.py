@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row
 
 from app.domain.jobs import QUEUES, JobKind, JobStatus
+from app.domain.stuck_plans import StuckCause
 from app.health import Health, HealthChecks
+from app.recommendations import NEEDED, Findings, OverallStatus, Recommendation, overall, recommend
 from app.settings import JobSettings
+from app.storage.clock import database_now
+from app.storage.controls import all_controls
 from app.storage.database import Database
 from app.storage.job_reads import DeadLetterCount, count_dead_letters, count_jobs, oldest_due_seconds, troubled_jobs
-from app.storage.stuck_plans import StuckCause, StuckPlan, count_stuck_plans, stuck_plans
+from app.storage.processes import SeenProcess, is_running, seen_processes
+from app.storage.stuck_plans import StuckPlan, count_stuck_plans, stuck_plans
 
 #: How far back the retry statistics look, in seconds, and how many jobs and plans one answer lists.
 WINDOW_SECONDS = 86_400.0
 LONGEST_LIST = 100
 
-
-class Severity(StrEnum):
-    """How soon somebody should act; each one is worse than those before it."""
-
-    INFO = "info"
-    WARNING = "warning"
-    CRITICAL = "critical"
-
-
-class OverallStatus(StrEnum):
-    """The worst recommendation, in one word."""
-
-    HEALTHY = "healthy"
-    DEGRADED = "degraded"
-    CRITICAL = "critical"
+#: How far back processes are listed, in seconds; one that has been silent for a lease does not run any more.
+PROCESSES_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -62,18 +53,12 @@ class RetryStatistics:
     retries: int
     crashes: int
     failed: int
+    #: Jobs that completed after at least one failed attempt.
+    succeeded_after_retry: int
     last_error_code: str | None
     last_error: str | None
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """Something that is wrong, how much of it, and what to do."""
-
-    severity: Severity
-    issue: str
-    count: int
-    action: str
+    #: When the next attempt may start, None when none is awaited.
+    next_attempt_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -84,30 +69,15 @@ class Diagnosis:
     checked_at: datetime
     database: Health
     redis: Health
+    processes: Sequence[SeenProcess]
     queues: Sequence[QueueLevel]
-    stuck_count: int
+    #: How many plans are stuck for each cause; those of a paused queue are counted apart from the others.
+    stuck_counts: Mapping[StuckCause, int]
+    #: The oldest of each stage and cause, without those of a paused queue.
     stuck: Sequence[StuckPlan]
     retries: Sequence[RetryStatistics]
     dead_letters: Sequence[DeadLetterCount]
     recommendations: Sequence[Recommendation]
-
-
-_SEARCH = "GET /api/marketplace/jobs?q=status:failed"
-_RECOVER = "/api/marketplace/analysis/recover"
-
-#: What to do about dead letters of each kind.
-_DEAD_LETTERS = (
-    (
-        JobKind.PHASE1,
-        "tasks_not_created",
-        f"Read the errors ({_SEARCH}+kind:phase1), mend the cause, then POST {_RECOVER} with these plans in planIds.",
-    ),
-    (
-        JobKind.ANALYSIS,
-        "analyses_failed",
-        f"Read the errors ({_SEARCH}+kind:analysis), mend the cause, then ask for the analyses again.",
-    ),
-)
 
 
 class Diagnostics:
@@ -132,15 +102,19 @@ class Diagnostics:
         Raises:
             DatabaseUnavailableError: Without the database there is nothing to examine.
         """
-        stuck_after = self._settings.stuck_after_seconds
         redis, database = self._checks.redis(), self._checks.database()
         with self._database.read() as connection:
             counted = {(count.kind, count.status): count.count for count in count_jobs(connection)}
             oldest = oldest_due_seconds(connection)
-            stuck_count = count_stuck_plans(connection, older_than_seconds=stuck_after)
-            stuck = stuck_plans(connection, older_than_seconds=stuck_after, limit=LONGEST_LIST)
+            stuck_counts = count_stuck_plans(connection, self._settings)
+            stuck = stuck_plans(connection, self._settings, limit=LONGEST_LIST)
             troubled = troubled_jobs(connection, within_seconds=WINDOW_SECONDS, limit=LONGEST_LIST)
             dead = count_dead_letters(connection)
+            processes = seen_processes(connection, within_seconds=PROCESSES_SECONDS, limit=LONGEST_LIST)
+            missing = [
+                role for role in NEEDED if not is_running(connection, role, within_seconds=self._settings.lease_seconds)
+            ]
+            controls, now = all_controls(connection), database_now(connection)
         queues = [
             QueueLevel(
                 queue,
@@ -153,80 +127,30 @@ class Diagnostics:
             )
             for kind, queue in QUEUES.items()
         ]
-        recommendations = self._recommend(redis, queues, stuck_count, stuck, dead)
+        recommendations = recommend(
+            Findings(
+                now=now,
+                redis_ok=redis.ok,
+                missing=missing,
+                stuck=stuck_counts,
+                controls=controls,
+                pending={queue.kind: queue.pending for queue in queues},
+                dead_letters=dead,
+            )
+        )
         return Diagnosis(
-            status=_overall(recommendations),
+            status=overall(recommendations),
             checked_at=self._now(),
             database=database,
             redis=redis,
+            processes=processes,
             queues=queues,
-            stuck_count=stuck_count,
-            stuck=stuck,
+            stuck_counts=stuck_counts,
+            stuck=[plan for plan in stuck if plan.cause is not StuckCause.QUEUE_PAUSED][:LONGEST_LIST],
             retries=_statistics(troubled),
             dead_letters=dead,
             recommendations=recommendations,
         )
-
-    def _recommend(
-        self,
-        redis: Health,
-        queues: Sequence[QueueLevel],
-        stuck_count: int,
-        stuck: Sequence[StuckPlan],
-        dead: Sequence[DeadLetterCount],
-    ) -> list[Recommendation]:
-        found = []
-        if not redis.ok:
-            found.append(
-                Recommendation(
-                    Severity.CRITICAL,
-                    "redis_disconnected",
-                    1,
-                    "Bring Redis back. No job is lost: the scheduler runs waiting jobs itself, a few at a time.",
-                )
-            )
-        if stuck_count:
-            found.append(
-                Recommendation(
-                    Severity.CRITICAL,
-                    "plans_stuck",
-                    stuck_count,
-                    f"POST {_RECOVER} with an empty object looks at each of them, and says what it did.",
-                )
-            )
-        unlatched = sum(plan.cause is StuckCause.NOT_LATCHED for plan in stuck)
-        if unlatched:
-            found.append(
-                Recommendation(
-                    Severity.CRITICAL,
-                    "plans_inconsistent",
-                    unlatched,
-                    "A job completed and its plan does not know: read the plan and its tasks, and report the defect.",
-                )
-            )
-        found += [
-            Recommendation(
-                Severity.WARNING,
-                "queue_not_served",
-                queue.pending,
-                f"A job of queue {queue.queue} has been waiting for {queue.oldest_due_seconds:.0f} s: "
-                "look whether its workers run and have free threads.",
-            )
-            for queue in queues
-            if (queue.oldest_due_seconds or 0.0) > self._settings.stuck_after_seconds
-        ]
-        for kind, issue, action in _DEAD_LETTERS:
-            count = sum(letters.count for letters in dead if letters.kind is kind)
-            if count:
-                found.append(Recommendation(Severity.WARNING, issue, count, action))
-        return found
-
-
-def _overall(recommendations: Sequence[Recommendation]) -> OverallStatus:
-    severities = {recommendation.severity for recommendation in recommendations}
-    if Severity.CRITICAL in severities:
-        return OverallStatus.CRITICAL
-    return OverallStatus.DEGRADED if Severity.WARNING in severities else OverallStatus.HEALTHY
 
 
 def _statistics(troubled: Sequence[Row[Any]]) -> list[RetryStatistics]:
@@ -242,8 +166,10 @@ def _statistics(troubled: Sequence[Row[Any]]) -> list[RetryStatistics]:
             retries=sum(job.error_count for job in jobs),
             crashes=sum(job.crash_count for job in jobs),
             failed=sum(job.status == JobStatus.FAILED for job in jobs),
+            succeeded_after_retry=sum(job.status == JobStatus.COMPLETED and job.error_count > 0 for job in jobs),
             last_error_code=jobs[0].error_code,
             last_error=jobs[0].error_message,
+            next_attempt_at=min((job.available_at for job in jobs if job.status == JobStatus.PENDING), default=None),
         )
         for plan_id, jobs in by_plan.items()
     ]

@@ -16,11 +16,21 @@ from sqlalchemy import Connection
 
 from app.domain.deadline import Deadline
 from app.domain.errors import DatabaseUnavailableError, FencedError, MarketplaceError, PermanentError
-from app.domain.jobs import AttemptOutcome, EventType, JobKind, JobStatus
-from app.domain.retry import RetryPolicy
+from app.domain.jobs import AttemptOutcome, EventType, JobKind, JobStatus, RunVia
+from app.domain.retry import RetryDecision, RetryPolicy
+from app.failpoints import Failpoint, failpoint
 from app.job_events import record_job_event
 from app.job_runs import Heartbeat, JobRun
-from app.metrics import ERRORS, JOB_DURATION, JOB_LATENCY, JOB_RETRIES, LiveMetrics
+from app.metrics import (
+    ERRORS,
+    JOB_DURATION,
+    JOB_LATENCY,
+    JOB_RETRIES,
+    JOB_RUNS,
+    RETRIES_SCHEDULED,
+    RETRY_DELAY,
+    LiveMetrics,
+)
 from app.settings import JobSettings
 from app.storage import transitions
 from app.storage.database import Database
@@ -89,27 +99,37 @@ class JobExecutor:
         self._owner = owner
         self._retry = RetryPolicy(settings.retry_delays_seconds, settings.max_retries, settings.clamp_seconds)
 
-    def run(self, job_id: UUID) -> RunEnd:
+    def run(
+        self, job_id: UUID, *, via: RunVia = RunVia.QUEUE, crash_count: int = 0, even_if_paused: bool = False
+    ) -> RunEnd:
         """Run a job if it is due; a hint that is late, early or a repeat changes nothing.
+
+        Nor does one for a paused or drained queue, but for runs in place that an operator has asked for; nor one with
+        another `crash_count` than the job has, for who does not know how many processes have died under it must not
+        lose his own to it.
 
         Raises:
             DatabaseUnavailableError: The database did not answer; the sweeper will send another hint.
         """
-        claim = self._claim(job_id)
+        failpoint(Failpoint.JOB_BEFORE_CLAIM)
+        claim = self._claim(job_id, via, crash_count=crash_count, even_if_paused=even_if_paused)
         if claim is None:
             return RunEnd.NOT_CLAIMED
+        failpoint(Failpoint.JOB_AFTER_CLAIM)
+        self._metrics.count(JOB_RUNS, kind=claim.kind, via=via)
         with structlog.contextvars.bound_contextvars(
             job_id=str(claim.job_id),
             plan_id=str(claim.plan_id),
             kind=claim.kind,
             attempt=claim.attempt_number,
+            via=via,
             request_id=claim.request_id,
         ):
             started = time.monotonic()
             end = self._run_claimed(claim, started)
             seconds = time.monotonic() - started
             self._metrics.observe(JOB_DURATION, seconds, kind=claim.kind, outcome=end)
-            _log.info("job_attempt_ended", outcome=end, seconds=round(seconds, 4))
+            _log.info("job_attempt_ended", outcome=end, retry=claim.error_count, seconds=round(seconds, 4))
             return end
 
     def release_held(self) -> int:
@@ -124,21 +144,32 @@ class JobExecutor:
             self._heartbeat.drop(run)
         return released
 
-    def _claim(self, job_id: UUID) -> Claim | None:
+    def _claim(self, job_id: UUID, via: RunVia, *, crash_count: int, even_if_paused: bool) -> Claim | None:
         with self._database.write() as connection:
-            claim = transitions.claim(connection, job_id, owner=self._owner, lease_seconds=self._settings.lease_seconds)
+            claim = transitions.claim(
+                connection,
+                job_id,
+                owner=self._owner,
+                lease_seconds=self._settings.lease_seconds,
+                crash_count=crash_count,
+                via=via,
+                even_if_paused=even_if_paused,
+            )
             if claim is not None:
-                self._event(connection, EventType.ACTIVE, claim, JobStatus.ACTIVE)
+                self._event(connection, EventType.ACTIVE, claim, JobStatus.ACTIVE, via=via)
         return claim
 
     def _run_claimed(self, claim: Claim, started: float) -> RunEnd:
         limit = min(claim.timeout_seconds, max(claim.seconds_left, 0.0))
         run = JobRun(
-            claim, Deadline.after(limit), will_retry=lambda error: self._delay(claim, error, started) is not None
+            claim,
+            Deadline.after(limit),
+            will_retry=lambda error: self._decide(claim, error, started).delay_seconds is not None,
         )
         self._heartbeat.hold(run)
         try:
             finished = self._bodies[claim.kind](run)
+            failpoint(Failpoint.JOB_AFTER_WORK)
             return self._complete(run, finished)
         except FencedError:
             _log.warning("job_run_fenced")
@@ -167,20 +198,24 @@ class JobExecutor:
             result = finished.write(connection)
             set_result(connection, claim.job_id, result)
             self._event(connection, EventType.COMPLETED, claim, JobStatus.COMPLETED, result=dict(result))
+            failpoint(Failpoint.JOB_BEFORE_COMPLETE_COMMIT)
             return True
 
         if not self._end(claim, write, AttemptOutcome.COMPLETED):
             return RunEnd.LOST
+        failpoint(Failpoint.JOB_AFTER_COMPLETE)
         finished.written(result)
-        self._metrics.observe(JOB_RETRIES, claim.error_count, kind=claim.kind)
+        self._metrics.observe(JOB_RETRIES, claim.error_count, kind=claim.kind, outcome="completed")
         if age is not None:
             self._metrics.observe(JOB_LATENCY, age, kind=claim.kind)
         return RunEnd.COMPLETED
 
     def _fail(self, run: JobRun, error: MarketplaceError, started: float) -> RunEnd:
         claim = run.claim
-        message = str(error)[:_LONGEST_MESSAGE]
-        delay = self._delay(claim, error, started)
+        decision = self._decide(claim, error, started)
+        delay = decision.delay_seconds
+        explanation = f"; {decision.explanation}" if decision.explanation else ""
+        message = str(error)[: _LONGEST_MESSAGE - len(explanation)] + explanation
 
         def put_back(connection: Connection) -> bool:
             moved = transitions.put_back(
@@ -208,14 +243,25 @@ class JobExecutor:
             return moved
 
         if delay is not None:
+            if not self._end(claim, put_back, AttemptOutcome.RETRYING):
+                return RunEnd.LOST
+            self._metrics.count(RETRIES_SCHEDULED, kind=claim.kind, error=error.code)
+            self._metrics.observe(RETRY_DELAY, delay, kind=claim.kind)
             _log.warning(
                 "job_retry_scheduled", error_code=error.code, error=message, retry=claim.error_count + 1, delay=delay
             )
-            return RunEnd.RETRYING if self._end(claim, put_back, AttemptOutcome.RETRYING) else RunEnd.LOST
-        _log.error("job_failed", error_code=error.code, error=message)
+            failpoint(Failpoint.JOB_AFTER_PUT_BACK)
+            return RunEnd.RETRYING
         if not self._end(claim, fail, AttemptOutcome.FAILED):
             return RunEnd.LOST
-        self._metrics.observe(JOB_RETRIES, claim.error_count, kind=claim.kind)
+        self._metrics.observe(JOB_RETRIES, claim.error_count, kind=claim.kind, outcome="failed")
+        _log.error(
+            "job_failed",
+            error_code=error.code,
+            error=message,
+            retry=claim.error_count,
+            no_retry=decision.no_retry,
+        )
         return RunEnd.FAILED
 
     def _end(self, claim: Claim, write: Callable[[Connection], bool], outcome: AttemptOutcome) -> bool:
@@ -239,9 +285,9 @@ class JobExecutor:
                 _log.warning("job_end_not_written", reason=str(error), tries_left=remaining)
         raise AssertionError
 
-    def _delay(self, claim: Claim, error: MarketplaceError, started: float) -> float | None:
+    def _decide(self, claim: Claim, error: MarketplaceError, started: float) -> RetryDecision:
         seconds_left = claim.seconds_left - (time.monotonic() - started)
-        return self._retry.delay_after(error, failures=claim.error_count, seconds_left=seconds_left)
+        return self._retry.decide(error, failures=claim.error_count, seconds_left=seconds_left)
 
     def _event(
         self, connection: Connection, event_type: EventType, claim: Claim, status: JobStatus, **details: object

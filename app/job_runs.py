@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
+from sqlalchemy import Connection
 
 from app.domain.deadline import Deadline
 from app.domain.errors import DatabaseUnavailableError, FencedError, MarketplaceError
@@ -49,28 +50,44 @@ class JobRun:
 class Heartbeat:
     """Renews the leases of the runs that this process holds; one thread.
 
-    A run past the end of its attempt is not renewed: a hung thread loses its lease.
+    A run past the end of its attempt is not renewed: a hung thread loses its lease. `show` writes, in the transaction
+    of every beat, that this process runs.
     """
 
-    def __init__(self, database: Database, metrics: LiveMetrics, *, beat_seconds: float, lease_seconds: float) -> None:
+    def __init__(
+        self,
+        database: Database,
+        metrics: LiveMetrics,
+        *,
+        beat_seconds: float,
+        lease_seconds: float,
+        show: Callable[[Connection], None] | None = None,
+    ) -> None:
         self._database = database
         self._metrics = metrics
         self._beat_seconds = beat_seconds
         self._lease_seconds = lease_seconds
+        self._show = show
         self._runs: set[JobRun] = set()
         self._guard = threading.Lock()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._beat_for_ever, name="heartbeat", daemon=True)
 
     def start(self) -> None:
-        """Begin to beat."""
-        self._thread.start()
+        """Begin to beat, unless it has begun."""
+        if self._thread.ident is None:
+            self._thread.start()
 
     def stop(self) -> None:
         """Stop beating; what is still held loses its lease in time."""
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join()
+
+    @property
+    def lives(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread.is_alive()
 
     def hold(self, run: JobRun) -> None:
         """Keep the lease of this run."""
@@ -88,15 +105,17 @@ class Heartbeat:
             return list(self._runs)
 
     def beat_once(self) -> None:
-        """Renew every lease in one transaction.
+        """Renew every lease, and show this process, in one transaction.
 
         Raises:
             DatabaseUnavailableError: Nothing was renewed.
         """
         runs = [run for run in self.held() if not run.deadline.expired]
-        if not runs:
+        if not runs and self._show is None:
             return
         with self._database.write() as connection:
+            if self._show is not None:
+                self._show(connection)
             for run in runs:
                 claim = run.claim
                 if not beat(
@@ -105,7 +124,7 @@ class Heartbeat:
                     run.lose()
 
     def _beat_for_ever(self) -> None:
-        while not self._stopped.wait(self._beat_seconds):
+        while not self._stopped.is_set():
             try:
                 self.beat_once()
             except DatabaseUnavailableError as error:
@@ -113,3 +132,4 @@ class Heartbeat:
             except Exception:  # noqa: BLE001 -- the edge of the thread: it must go on beating
                 self._metrics.count(ERRORS, place="heartbeat")
                 _log.exception("heartbeat_failed")
+            self._stopped.wait(self._beat_seconds)

@@ -5,19 +5,26 @@ A level whose source does not answer is left out: an absent series says "unknown
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
 
 import structlog
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from redis import Redis, RedisError
 
+from app.domain.controls import HELD, MODE, Mode, queue_control
+from app.domain.dead_letters import ErrorClass
 from app.domain.errors import DatabaseUnavailableError
-from app.domain.jobs import QUEUES, JobStatus
+from app.domain.jobs import QUEUES, JobKind, JobStatus
+from app.domain.stuck_plans import StuckCause
 from app.metrics import (
+    ACTIVE_MODE,
+    DEAD_LETTERS,
     QUEUE_ACTIVE,
     QUEUE_COMPLETED,
     QUEUE_FAILED,
+    QUEUE_PAUSED,
     QUEUE_PENDING,
     REDIS_CLIENTS,
     REDIS_MEMORY,
@@ -25,8 +32,10 @@ from app.metrics import (
     STUCK_PLANS,
     Metric,
 )
+from app.settings import JobSettings
+from app.storage.controls import Control, all_controls
 from app.storage.database import Database
-from app.storage.job_reads import count_jobs
+from app.storage.job_reads import DeadLetterCount, count_dead_letters, count_jobs
 from app.storage.stuck_plans import count_stuck_plans
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -37,19 +46,20 @@ _BY_STATUS = {
     JobStatus.COMPLETED: QUEUE_COMPLETED,
     JobStatus.FAILED: QUEUE_FAILED,
 }
+_REDIS = (REDIS_UP, REDIS_CLIENTS, REDIS_MEMORY)
 
 
 class Levels(Collector):
-    """Reads queue depths and stuck plans from the database, and Redis' own figures from Redis."""
+    """Reads queue depths, stuck plans and dead letters from the database, and Redis' own figures from Redis."""
 
-    def __init__(self, database: Database, redis: Redis, *, stuck_after_seconds: float) -> None:
+    def __init__(self, database: Database, redis: Redis, settings: JobSettings) -> None:
         self._database = database
         self._redis = redis
-        self._stuck_after_seconds = stuck_after_seconds
+        self._settings = settings
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """Return the levels without figures; registering asks nobody."""
-        for metric in (*_BY_STATUS.values(), STUCK_PLANS, REDIS_UP, REDIS_CLIENTS, REDIS_MEMORY):
+        for metric in (*_BY_STATUS.values(), QUEUE_PAUSED, ACTIVE_MODE, STUCK_PLANS, DEAD_LETTERS, *_REDIS):
             yield GaugeMetricFamily(metric.name, metric.help)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
@@ -63,8 +73,10 @@ class Levels(Collector):
     def _of_database(self) -> list[GaugeMetricFamily]:
         with self._database.read() as connection:
             counted = {(count.kind, count.status): count.count for count in count_jobs(connection)}
-            stuck = count_stuck_plans(connection, older_than_seconds=self._stuck_after_seconds)
-        families = [_gauge(STUCK_PLANS, stuck)]
+            stuck = count_stuck_plans(connection, self._settings)
+            controls = all_controls(connection)
+            letters = count_dead_letters(connection)
+        families = [_of_stuck_plans(stuck), *_of_controls(controls), _of_letters(letters)]
         for status, metric in _BY_STATUS.items():
             family = GaugeMetricFamily(metric.name, metric.help, labels=tuple(metric.labels))
             for kind, queue in QUEUES.items():
@@ -80,6 +92,32 @@ class Levels(Collector):
             _log.warning("levels_not_read", source="redis", reason=type(error).__name__)
             return [_gauge(REDIS_UP, 0)]
         return [_gauge(REDIS_UP, 1), _gauge(REDIS_CLIENTS, clients), _gauge(REDIS_MEMORY, memory)]
+
+
+def _of_controls(controls: Mapping[str, Control]) -> Iterator[GaugeMetricFamily]:
+    mode = GaugeMetricFamily(ACTIVE_MODE.name, ACTIVE_MODE.help, labels=tuple(ACTIVE_MODE.labels))
+    for value in Mode:
+        mode.add_metric([value], controls[MODE].value == value)
+    yield mode
+    paused = GaugeMetricFamily(QUEUE_PAUSED.name, QUEUE_PAUSED.help, labels=tuple(QUEUE_PAUSED.labels))
+    for kind, queue in QUEUES.items():
+        paused.add_metric([queue], controls[queue_control(kind)].value in HELD)
+    yield paused
+
+
+def _of_stuck_plans(counts: Mapping[StuckCause, int]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(STUCK_PLANS.name, STUCK_PLANS.help, labels=tuple(STUCK_PLANS.labels))
+    for cause, count in counts.items():
+        family.add_metric([cause], count)
+    return family
+
+
+def _of_letters(counts: Sequence[DeadLetterCount]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(DEAD_LETTERS.name, DEAD_LETTERS.help, labels=tuple(DEAD_LETTERS.labels))
+    for kind, error_class in product((*JobKind, None), ErrorClass):
+        waiting = sum(found.count for found in counts if (found.kind, found.error_class) == (kind, error_class))
+        family.add_metric([kind or "none", error_class], waiting)
+    return family
 
 
 def _gauge(metric: Metric, value: float) -> GaugeMetricFamily:

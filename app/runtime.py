@@ -6,16 +6,29 @@ from dataclasses import dataclass
 
 from redis import Redis
 
+from app.agent_round import AgentRound
 from app.agents.configuration import AgentConfig, load_agents
 from app.agents.gateway import AgentGateway
+from app.analysis_job import AnalysisJob
 from app.announcements import Announcer
+from app.controls import Controls
+from app.domain.jobs import JobKind
+from app.domain.processes import ProcessRole
+from app.job_execution import JobBody, JobExecutor
 from app.job_queue.clients import Temper, fail_fast_client, patient_client
+from app.job_queue.gate import RedisGate
+from app.job_queue.gated_hints import GatedHintQueue
 from app.job_queue.hints import HintQueue
+from app.job_runs import Heartbeat
+from app.membership import Membership
 from app.metrics import LiveMetrics
 from app.outbound import Outbound
+from app.phase_one import PhaseOne
+from app.presence import Presence, presence_directory
 from app.recovery import Recovery
 from app.settings import Settings
 from app.storage.database import Database
+from app.storage.processes import show_process
 
 
 @dataclass(frozen=True)
@@ -27,20 +40,28 @@ class Runtime:
     metrics: LiveMetrics
     database: Database
     redis: Redis
+    gate: RedisGate
     hints: HintQueue
     announcer: Announcer
     webhooks_outbound: Outbound
     gateway: AgentGateway
     recovery: Recovery
+    controls: Controls
+    presence: Presence
+    heartbeat: Heartbeat
+    membership: Membership
+    executor: JobExecutor
 
     def close(self) -> None:
-        """Close every connection."""
-        self.redis.close()
+        """Leave the other processes, and close every connection."""
+        self.membership.leave()
+        self.gate.close()
+        self.redis.connection_pool.disconnect()
         self.database.close()
 
 
-def build_runtime(settings: Settings, temper: Temper) -> Runtime:
-    """Put together the parts that every process has.
+def build_runtime(settings: Settings, role: ProcessRole, temper: Temper) -> Runtime:
+    """Put together the parts that every process has. The heartbeat beats once whoever runs jobs has started it.
 
     A `patient` Redis client suits a worker; web and scheduler must not wait for Redis, and take `fail_fast`.
 
@@ -51,19 +72,44 @@ def build_runtime(settings: Settings, temper: Temper) -> Runtime:
     metrics = LiveMetrics(agents=[agent.name for agent in agents])
     database = Database(settings.database)
     client = {"patient": patient_client, "fail_fast": fail_fast_client}[temper](settings.redis, metrics)
-    hints = HintQueue(client, settings.redis.namespace)
+    gate = RedisGate(
+        limit_seconds=settings.redis.fail_fast_timeout_seconds, pause_seconds=settings.redis.fail_fast_pause_seconds
+    )
+    namespace = settings.redis.namespace
+    hints = HintQueue(client, namespace) if temper == "patient" else GatedHintQueue(client, namespace, gate)
     announcer = Announcer(hints, metrics)
     agents_outbound = Outbound(settings.outbound, allow_private=settings.outbound.allow_private_agents)
     webhooks_outbound = Outbound(settings.outbound, allow_private=settings.outbound.allow_private_webhooks)
+    gateway = AgentGateway(agents, agents_outbound, metrics, settings.agents)
+    presence = Presence(role, presence_directory(settings.process.directory, settings.database.url.get_secret_value()))
+    jobs = settings.jobs
+    heartbeat = Heartbeat(
+        database,
+        metrics,
+        beat_seconds=jobs.beat_seconds,
+        lease_seconds=jobs.lease_seconds,
+        show=lambda connection: show_process(database, connection, presence.owner, role),
+    )
+    asking = AgentRound(database, gateway, cache_seconds=jobs.answer_cache_seconds)
+    bodies: dict[JobKind, JobBody] = {
+        JobKind.PHASE1: PhaseOne(database, asking, metrics),
+        JobKind.ANALYSIS: AnalysisJob(database, asking),
+    }
     return Runtime(
         settings=settings,
         agents=agents,
         metrics=metrics,
         database=database,
         redis=client,
+        gate=gate,
         hints=hints,
         announcer=announcer,
         webhooks_outbound=webhooks_outbound,
-        gateway=AgentGateway(agents, agents_outbound, metrics),
-        recovery=Recovery(database, announcer, settings.jobs),
+        gateway=gateway,
+        recovery=Recovery(database, announcer, jobs, metrics),
+        controls=Controls(database, hints, jobs),
+        presence=presence,
+        heartbeat=heartbeat,
+        membership=Membership(database, presence, heartbeat, metrics, crash_limit=jobs.crash_limit),
+        executor=JobExecutor(database, jobs, bodies, heartbeat, metrics, owner=presence.owner),
     )

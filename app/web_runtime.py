@@ -6,8 +6,12 @@ from dataclasses import dataclass
 
 from app.analyses import Analyses
 from app.approval import Approvals
+from app.dead_letters import DeadLetters
 from app.diagnostics import Diagnostics
+from app.domain.jobs import JobKind, RunVia
+from app.domain.processes import ProcessRole
 from app.health import HealthChecks
+from app.in_place import InPlaceRuns
 from app.levels import Levels
 from app.runtime import Runtime, build_runtime
 from app.settings import Settings
@@ -19,15 +23,18 @@ from app.webhooks import Webhooks
 class WebRuntime(Runtime):
     """What the web process has beside."""
 
+    in_place: InPlaceRuns
     analyses: Analyses
     approvals: Approvals
+    dead_letters: DeadLetters
     tokens: Tokens
     webhooks: Webhooks
     health: HealthChecks
     diagnostics: Diagnostics
 
     def close(self) -> None:
-        """Close every connection, and end the threads of the health checks."""
+        """Give back what still runs in place, end the threads, and close every connection."""
+        self.in_place.stop(grace_seconds=0)
         self.health.close()
         super().close()
 
@@ -38,16 +45,19 @@ def build_web_runtime(settings: Settings) -> WebRuntime:
     Raises:
         ConfigurationError: The list of agents cannot be used.
     """
-    shared = build_runtime(settings, "fail_fast")
+    shared = build_runtime(settings, ProcessRole.WEB, "fail_fast")
     health = HealthChecks(shared.database, shared.redis)
     # Levels are the same for all processes, so only one kind of process tells them.
-    shared.metrics.registry.register(
-        Levels(shared.database, shared.redis, stuck_after_seconds=settings.jobs.stuck_after_seconds)
+    shared.metrics.registry.register(Levels(shared.database, shared.redis, settings.jobs))
+    in_place = InPlaceRuns(
+        shared.executor, shared.metrics, via=RunVia.SYNC, limits={JobKind.PHASE1: settings.web.in_place_runs}
     )
     return WebRuntime(
         **vars(shared),
+        in_place=in_place,
         analyses=Analyses(shared.database, shared.announcer, settings.jobs, channels=shared.gateway.channels),
-        approvals=Approvals(shared.database, shared.announcer, settings.jobs),
+        approvals=Approvals(shared.database, shared.announcer, in_place, settings.jobs),
+        dead_letters=DeadLetters(shared.database, shared.announcer, settings.jobs, shared.metrics),
         tokens=Tokens(shared.database),
         webhooks=Webhooks(shared.database, shared.webhooks_outbound.check_target),
         health=health,
