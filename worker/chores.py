@@ -13,6 +13,9 @@ import structlog
 from app.domain.errors import RecoverableError
 from app.metrics import ERRORS, LiveMetrics
 
+#: Where an unexpected error is counted.
+Place = Literal["sweeper", "watch", "delivery"]
+
 _log = structlog.stdlib.get_logger(__name__)
 
 
@@ -25,13 +28,37 @@ class Chore:
     run: Callable[[], object]
 
 
+class Pulse:
+    """Tells whether a loop still goes round: it calls this on its way, at least every `limit_seconds`."""
+
+    def __init__(self, limit_seconds: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limit_seconds = limit_seconds
+        self._clock = clock
+        self._at = clock()
+
+    def __call__(self) -> None:
+        """Note that the loop goes on."""
+        self._at = self._clock()
+
+    @property
+    def is_felt(self) -> bool:
+        """Whether the loop went on within the limit."""
+        return self._clock() - self._at < self._limit_seconds
+
+
 def do_chores(
-    chores: Sequence[Chore], stop: threading.Event, metrics: LiveMetrics, *, place: Literal["sweeper", "delivery"]
+    chores: Sequence[Chore],
+    stop: threading.Event,
+    metrics: LiveMetrics,
+    *,
+    place: Place,
+    pulse: Pulse,
 ) -> None:
     """Do the chores until `stop` is set; one that fails is logged and done again at its next time."""
     due_at = dict.fromkeys(chores, 0.0)
     while not stop.is_set():
         for chore in chores:
+            pulse()
             if time.monotonic() < due_at[chore]:
                 continue
             _do(chore, metrics, place)
@@ -41,7 +68,7 @@ def do_chores(
         stop.wait(max(0.0, min(due_at.values()) - time.monotonic()))
 
 
-def _do(chore: Chore, metrics: LiveMetrics, place: Literal["sweeper", "delivery"]) -> None:
+def _do(chore: Chore, metrics: LiveMetrics, place: Place) -> None:
     try:
         chore.run()
     except RecoverableError as error:

@@ -6,6 +6,7 @@ The event's id is the `webhook-id`, so that a receiver can drop repeats. https:/
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 
@@ -13,7 +14,7 @@ import structlog
 from standardwebhooks.webhooks import Webhook
 
 from app.domain.deadline import Deadline
-from app.domain.errors import MarketplaceError, RateLimitedError
+from app.domain.errors import MarketplaceError, RecoverableError
 from app.metrics import DELIVERIES, LiveMetrics
 from app.outbound import Outbound, raise_for_status
 from app.settings import WebhookSettings
@@ -39,15 +40,17 @@ class EventDelivery:
         self._metrics = metrics
         self._owner = owner
 
-    def deliver_due(self) -> int:
+    def deliver_due(self, go_on: Callable[[], bool] = lambda: True) -> int:
         """Attempt every delivery that is due, several at once; return how many attempts were made.
+
+        `go_on` is asked before each round of them.
 
         Raises:
             DatabaseUnavailableError: Deliveries could not be claimed, or how one ended is not written: it is repeated.
         """
         attempts = 0
         with ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix="delivery") as pool:
-            while claimed := self._claim():
+            while go_on() and (claimed := self._claim()):
                 attempts += len(claimed)
                 done, _ = wait([pool.submit(self._deliver, delivery) for delivery in claimed])
                 for future in done:
@@ -113,5 +116,5 @@ class EventDelivery:
         if delivery.attempt >= self._settings.max_attempts:
             return None
         delay = RETRY_DELAYS_SECONDS[min(delivery.attempt, len(RETRY_DELAYS_SECONDS)) - 1]
-        asked = error.retry_after_seconds if isinstance(error, RateLimitedError) else None
+        asked = error.retry_after_seconds if isinstance(error, RecoverableError) else None
         return max(delay, asked or 0.0)

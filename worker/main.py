@@ -4,45 +4,62 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
-import socket
+import threading
+from collections.abc import Sequence
 
 import click
 import structlog
-from prometheus_client import start_http_server
 
-from app.agent_round import AgentRound
-from app.analysis_job import AnalysisJob
-from app.domain.jobs import JobKind
-from app.job_execution import JobBody, JobExecutor
-from app.job_runs import Heartbeat
+from app.domain.errors import MarketplaceError
+from app.domain.processes import ProcessRole
+from app.failpoints import FAILPOINT_VARIABLE, arm_failpoints
 from app.logs import configure_logs
-from app.phase_one import PhaseOne
 from app.runtime import Runtime, build_runtime
+from app.schema_wait import wait_for_schema
 from app.settings import load_settings
-from worker.pool import WorkerPool
-from worker.schema_wait import wait_for_schema
+from worker.dead_messages import DeadMessages
+from worker.pool import WorkerPool, quarantine_groups, usual_groups
+from worker.probes import serve_probes
 from worker.signals import stop_event
+from worker.watchdog import Watchdog
 
 _log = structlog.stdlib.get_logger(__name__)
 
+#: An unwell process gets this long to give its jobs back.
+_LAST_ACT_SECONDS = 10.0
+
 
 @click.command
-def worker() -> None:
-    """Run jobs: analyses and Phase 1."""
-    settings = load_settings()
+@click.option("--quarantine", is_flag=True, help="Run only jobs that a process died under.")
+def worker(*, quarantine: bool) -> None:
+    """Run jobs: analyses and Phase 1.
+
+    Ends with code 70 when threads have died or hang: start it again.
+    """
+    settings = load_settings(ignoring=FAILPOINT_VARIABLE)
+    role = ProcessRole.QUARANTINE if quarantine else ProcessRole.WORKER
     configure_logs(settings.log)
+    arm_failpoints(role)
+    run_worker(build_runtime(settings, role, "patient"))
+
+
+def run_worker(runtime: Runtime) -> None:
+    """Run jobs until a signal asks to stop, or threads have died."""
+    settings = runtime.settings.worker
     stop = stop_event()
-    runtime = build_runtime(settings, "patient")
     if not wait_for_schema(runtime.database, stop):
         return
     pool = build_pool(runtime)
-    if settings.worker.metrics_port:
-        start_http_server(settings.worker.metrics_port, settings.worker.metrics_host, runtime.metrics.registry)
+    watchdog = Watchdog(pool.problems, give_up=lambda problems: _end_unwell(pool, problems))
+    runtime.membership.join(is_well=lambda: not watchdog.problems())
+    if settings.metrics_port:
+        serve_probes(settings.metrics_host, settings.metrics_port, runtime.metrics.registry, watchdog.problems)
     pool.start()
-    _log.info("worker_started", pid=os.getpid())
+    watchdog.start()
+    _log.info("worker_started", pid=os.getpid(), role=runtime.presence.role)
     stop.wait()
-    released = pool.stop(grace_seconds=settings.worker.shutdown_grace_seconds)
+    watchdog.stand_down()
+    released = pool.stop(grace_seconds=settings.shutdown_grace_seconds)
     runtime.close()
     _log.info("worker_stopped", jobs_released=released)
     if released:
@@ -52,15 +69,31 @@ def worker() -> None:
 
 
 def build_pool(runtime: Runtime) -> WorkerPool:
-    """Put together the job bodies, their executor and its threads."""
-    database, metrics, jobs = runtime.database, runtime.metrics, runtime.settings.jobs
-    agents = AgentRound(database, runtime.gateway, cache_seconds=jobs.answer_cache_seconds)
-    heartbeat = Heartbeat(database, metrics, beat_seconds=jobs.beat_seconds, lease_seconds=jobs.lease_seconds)
-    bodies: dict[JobKind, JobBody] = {
-        JobKind.PHASE1: PhaseOne(database, agents, metrics),
-        JobKind.ANALYSIS: AnalysisJob(database, agents),
-    }
-    owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-    executor = JobExecutor(database, jobs, bodies, heartbeat, metrics, owner=owner)
+    """Put together the threads that run jobs, for a usual or a quarantine worker."""
     settings = runtime.settings
-    return WorkerPool(runtime.redis, settings.redis.namespace, settings.worker, executor, heartbeat, metrics)
+    quarantine = runtime.presence.role is ProcessRole.QUARANTINE
+    return WorkerPool(
+        runtime.hints,
+        settings.redis,
+        settings.worker,
+        quarantine_groups(settings.worker) if quarantine else usual_groups(settings.worker),
+        runtime.executor,
+        runtime.heartbeat,
+        DeadMessages(runtime.database, runtime.hints, runtime.metrics),
+        runtime.metrics,
+    )
+
+
+def _end_unwell(pool: WorkerPool, problems: Sequence[str]) -> None:
+    """End this process: whoever started it starts another, whose threads live."""
+    last = threading.Timer(_LAST_ACT_SECONDS, os._exit, [os.EX_SOFTWARE])
+    last.daemon = True
+    last.start()
+    try:
+        released = pool.give_back()
+    except MarketplaceError as error:
+        _log.warning("jobs_not_given_back", reason=str(error))
+        released = 0
+    _log.critical("worker_gave_up", problems=problems, jobs_released=released)
+    logging.shutdown()
+    os._exit(os.EX_SOFTWARE)

@@ -1,91 +1,193 @@
-"""The threads of one worker process: a pool for Phase 1 jobs and one for analyses."""
+"""The threads of one worker process, in groups that cannot starve each other."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from typing import Any
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import dramatiq
 import structlog
 from dramatiq import Worker
-from pydantic import ValidationError
-from redis import Redis
 
 from app.domain.errors import DatabaseUnavailableError
-from app.domain.jobs import ACTOR, QUEUES, JobKind, JobMessage
-from app.job_execution import JobExecutor
+from app.domain.jobs import ACTOR, QUARANTINE_QUEUES, QUEUES, JobKind, JobMessage
+from app.job_execution import JobExecutor, RunEnd
+from app.job_queue.clients import reconnect_pause_seconds
+from app.job_queue.hint_messages import Delivery
+from app.job_queue.hints import HintQueue
 from app.job_runs import Heartbeat
 from app.metrics import ERRORS, LiveMetrics
-from app.settings import WorkerSettings
+from app.settings import RedisSettings, WorkerSettings
 from worker.broker import HintBroker
+from worker.dead_messages import DeadMessages
+from worker.isolation import Isolation
 
 _log = structlog.stdlib.get_logger(__name__)
 
+#: Seconds after the end of its attempt at which a run has hung: writing its end may be tried for 40 s.
+_OVERDUE_SECONDS = 60.0
+
+#: From so many deaths on a job runs alone. One death is shared with all that ran in the process, and each of them would
+#: wait for the others; the next one leaves few in doubt.
+_ALONE_FROM = 2
+
+
+@dataclass(frozen=True)
+class ThreadGroup:
+    """Threads that run the jobs of some queues.
+
+    `quarantine` ones run nothing but jobs that a process died under, and one alone that two processes died under.
+    """
+
+    name: str
+    queues: tuple[str, ...]
+    threads: int
+    quarantine: bool = False
+
+
+def usual_groups(settings: WorkerSettings) -> list[ThreadGroup]:
+    """Return one group for each kind of job, so that neither can starve the other."""
+    threads = {JobKind.PHASE1: settings.phase1_threads, JobKind.ANALYSIS: settings.analysis_threads}
+    return [ThreadGroup(kind, (QUEUES[kind],), count) for kind, count in threads.items() if count > 0]
+
+
+def quarantine_groups(settings: WorkerSettings) -> list[ThreadGroup]:
+    """Return the threads of a quarantine worker: as many as a worker has whose jobs it takes over."""
+    threads = max(1, sum(group.threads for group in usual_groups(settings)))
+    return [ThreadGroup("quarantine", tuple(QUARANTINE_QUEUES.values()), threads, quarantine=True)]
+
 
 class WorkerPool:
-    """Fetches hints and runs their jobs, each kind on threads of its own, so that neither can starve the other."""
+    """Takes hints and runs their jobs."""
 
     def __init__(
         self,
-        client: Redis,
-        namespace: str,
+        hints: HintQueue,
+        redis: RedisSettings,
         settings: WorkerSettings,
+        groups: Sequence[ThreadGroup],
         executor: JobExecutor,
         heartbeat: Heartbeat,
+        dead_messages: DeadMessages,
         metrics: LiveMetrics,
     ) -> None:
+        self._hints = hints
+        self._poll_milliseconds = settings.poll_milliseconds
+        self._pause_seconds = partial(reconnect_pause_seconds, redis)
+        self._hung_after_seconds = max(settings.hung_after_seconds, 2 * redis.timeout_seconds)
         self._executor = executor
         self._heartbeat = heartbeat
+        self._dead_messages = dead_messages
         self._metrics = metrics
-        threads = {JobKind.PHASE1: settings.phase1_threads, JobKind.ANALYSIS: settings.analysis_threads}
-        self._workers = [
-            self._build_worker(HintBroker(client, namespace, settings), kind, count, settings.poll_milliseconds)
-            for kind, count in threads.items()
-            if count > 0
-        ]
+        self._running = [self._build(group) for group in groups]
 
     def start(self) -> None:
-        """Begin to fetch."""
+        """Begin to take hints."""
         self._heartbeat.start()
-        for worker in self._workers:
-            worker.start()
+        for running in self._running:
+            running.worker.start()
 
     def stop(self, *, grace_seconds: float) -> int:
-        """Fetch no more, let running jobs end for up to `grace_seconds`, and give back the rest; returns how many."""
+        """Take no more hints, let running jobs end for up to `grace_seconds`, and give back the rest; returns how many.
+
+        Raises:
+            DatabaseUnavailableError: What is left loses its lease in time.
+        """
+        for running in self._running:
+            # Dramatiq lets consumers go on until the last job has ended; what they took would wait that long.
+            for consumer in running.worker.consumers.values():
+                consumer.stop()
+            running.broker.close()
+            running.isolation.close()
         timeout = round(grace_seconds * 1000)
-        stopping = [threading.Thread(target=worker.stop, args=(timeout,)) for worker in self._workers]
+        stopping = [threading.Thread(target=running.worker.stop, args=(timeout,)) for running in self._running]
         for thread in stopping:
             thread.start()
         for thread in stopping:
             thread.join()
-        released = self._executor.release_held()
+        released = self.give_back()
         self._heartbeat.stop()
         return released
 
-    def _build_worker(self, broker: HintBroker, kind: JobKind, threads: int, poll_milliseconds: int) -> Worker:
-        """Return a Dramatiq worker for one queue; its broker is its own, for it starts a consumer for every queue."""
+    def give_back(self) -> int:
+        """Give back what runs, for the process ends now; returns how many jobs.
 
-        @dramatiq.actor(actor_name=ACTOR, queue_name=QUEUES[kind], broker=broker)
-        def run_job(message: dict[str, Any]) -> None:
-            run_hint(self._executor, self._metrics, message)
+        Raises:
+            DatabaseUnavailableError: What is left loses its lease in time.
+        """
+        return self._executor.release_held()
 
-        worker = Worker(broker, worker_threads=threads, worker_timeout=poll_milliseconds)
-        # Twice the threads, the default, would park jobs behind slow ones while other processes are idle.
-        worker.queue_prefetch = threads
-        return worker
+    def problems(self) -> list[str]:
+        """Return what keeps this pool from running jobs, none when it is well; Redis or database away is none."""
+        found = [] if self._heartbeat.lives else ["the heartbeat is dead"]
+        for running in self._running:
+            found += [f"{running.group.name}: {problem}" for problem in running.problems(self._hung_after_seconds)]
+        now = time.monotonic()
+        overdue = sum(now - run.deadline.at > _OVERDUE_SECONDS for run in self._heartbeat.held())
+        if overdue:
+            found.append(f"{overdue} runs have hung for more than {_OVERDUE_SECONDS:.0f} s after the end of their time")
+        return found
+
+    def _build(self, group: ThreadGroup) -> _RunningGroup:
+        broker = HintBroker(
+            self._hints,
+            group.queues,
+            threads=group.threads,
+            poll_seconds=self._poll_milliseconds / 1000,
+            pause_seconds=self._pause_seconds,
+            bury=self._dead_messages.bury,
+        )
+
+        isolation = Isolation(group.threads)
+
+        @dramatiq.actor(actor_name=ACTOR, queue_name=group.name, broker=broker)
+        def run_job(delivery: Delivery, hint: JobMessage) -> None:
+            if not group.quarantine:
+                run_hint(self._executor, self._dead_messages, self._metrics, delivery, hint)
+            elif hint.crash_count > 0:
+                with isolation.enter(alone=hint.crash_count >= _ALONE_FROM) as may_run:
+                    if may_run:
+                        run_hint(self._executor, self._dead_messages, self._metrics, delivery, hint)
+
+        worker = Worker(broker, worker_threads=group.threads, worker_timeout=self._poll_milliseconds)
+        return _RunningGroup(group, broker, isolation, worker)
 
 
-def run_hint(executor: JobExecutor, metrics: LiveMetrics, message: Mapping[str, Any]) -> None:
+@dataclass(frozen=True)
+class _RunningGroup:
+    """A group with a broker of its own, for Dramatiq starts a consumer for every queue of a worker's broker."""
+
+    group: ThreadGroup
+    broker: HintBroker
+    isolation: Isolation
+    worker: Worker
+
+    def problems(self, hung_after_seconds: float) -> Iterator[str]:
+        dead = sum(not thread.is_alive() for thread in self.worker.workers)
+        if dead:
+            yield f"{dead} of {self.group.threads} threads are dead"
+        if not all(consumer.is_alive() for consumer in self.worker.consumers.values()):
+            yield "the consumer is dead"
+        silent = time.monotonic() - self.broker.turned_at
+        if silent > hung_after_seconds:
+            yield f"the consumer has hung for {silent:.0f} s"
+
+
+def run_hint(
+    executor: JobExecutor,
+    dead_messages: DeadMessages,
+    metrics: LiveMetrics,
+    delivery: Delivery,
+    hint: JobMessage,
+) -> None:
     """Run the job that a hint names; whatever happens, the hint is used up, for the sweeper sends another."""
     try:
-        hint = JobMessage.model_validate(message)
-    except ValidationError:
-        metrics.count(ERRORS, place="job")
-        _log.error("hint_not_understood")
-        return
-    try:
-        executor.run(hint.job_id)
+        end = executor.run(hint.job_id, crash_count=hint.crash_count)
+        if end is RunEnd.NOT_CLAIMED:
+            dead_messages.bury_if_unknown(delivery, hint.job_id)
     except DatabaseUnavailableError as error:
         _log.warning("hint_dropped", job_id=str(hint.job_id), reason=str(error))
     except Exception:  # noqa: BLE001 -- the edge of a worker thread: it must go on

@@ -2,55 +2,110 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import secrets
-import socket
 import threading
+from functools import partial
 
 import click
 import structlog
-from prometheus_client import start_http_server
 
+from app.domain.jobs import QUARANTINE_QUEUES, QUEUES
+from app.domain.processes import ProcessRole
+from app.failpoints import FAILPOINT_VARIABLE, arm_failpoints
 from app.logs import configure_logs
 from app.runtime import build_runtime
+from app.schema_wait import wait_for_schema
 from app.settings import load_settings
-from worker.chores import Chore, do_chores
+from worker.chores import Chore, Pulse, do_chores
+from worker.dead_messages import DeadMessages
 from worker.delivery import EventDelivery
-from worker.schema_wait import wait_for_schema
+from worker.fallback import Fallback
+from worker.probes import serve_probes
 from worker.signals import stop_event
+from worker.stuck_watch import StuckWatch
 from worker.sweeper import Sweeper
 
 _log = structlog.stdlib.get_logger(__name__)
 
+#: A loop that has not gone on for so long hangs: with the database locked and Redis slow, a chore may take half of it.
+_LIMIT_SECONDS = 60.0
+
 
 @click.command
 def scheduler() -> None:
-    """Send due hints, recover lost jobs, deliver events."""
-    settings = load_settings()
+    """Send due hints, recover lost jobs, deliver events; run due jobs while Redis is away."""
+    settings = load_settings(ignoring=FAILPOINT_VARIABLE)
     configure_logs(settings.log)
+    arm_failpoints(ProcessRole.SCHEDULER)
     stop = stop_event()
-    runtime = build_runtime(settings, "fail_fast")
+    runtime = build_runtime(settings, ProcessRole.SCHEDULER, "fail_fast")
     if not wait_for_schema(runtime.database, stop):
         return
     jobs, metrics = settings.jobs, runtime.metrics
     sweeper = Sweeper(runtime.database, runtime.hints, runtime.recovery, jobs, metrics)
-    owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-    delivery = EventDelivery(runtime.database, runtime.webhooks_outbound, settings.webhooks, metrics, owner=owner)
+    fallback = Fallback(
+        runtime.database,
+        runtime.executor,
+        settings.scheduler,
+        metrics,
+        redis_away_seconds=lambda: sweeper.redis_away_seconds,
+    )
+    delivery = EventDelivery(
+        runtime.database, runtime.webhooks_outbound, settings.webhooks, metrics, owner=runtime.presence.owner
+    )
+    sweep_pulse, delivery_pulse = Pulse(_LIMIT_SECONDS), Pulse(_LIMIT_SECONDS + settings.webhooks.timeout_seconds)
+    watch_pulse = Pulse(_LIMIT_SECONDS)
+
+    def problems() -> list[str]:
+        pulses = {
+            "the sweeper": sweep_pulse,
+            "the delivery of events": delivery_pulse,
+            "the watch for stuck plans": watch_pulse,
+        }
+        return [f"{name} hangs" for name, pulse in pulses.items() if not pulse.is_felt]
+
+    runtime.membership.join(is_well=lambda: not problems())
     if settings.scheduler.metrics_port:
-        start_http_server(settings.scheduler.metrics_port, settings.scheduler.metrics_host, metrics.registry)
+        serve_probes(settings.scheduler.metrics_host, settings.scheduler.metrics_port, metrics.registry, problems)
+
+    def go_on() -> bool:
+        delivery_pulse()
+        return not stop.is_set()
+
     delivering = threading.Thread(
         target=do_chores,
-        args=([Chore("deliver", settings.webhooks.poll_seconds, delivery.deliver_due)], stop, metrics),
-        kwargs={"place": "delivery"},
+        args=([Chore("deliver", settings.webhooks.poll_seconds, partial(delivery.deliver_due, go_on))], stop, metrics),
+        kwargs={"place": "delivery", "pulse": delivery_pulse},
     )
     delivering.start()
+    watch = StuckWatch(runtime.database, runtime.recovery, jobs, metrics)
+    watching = threading.Thread(
+        target=do_chores,
+        args=([Chore("watch", jobs.watch_seconds, watch.look)], stop, metrics),
+        kwargs={"place": "watch", "pulse": watch_pulse},
+    )
+    watching.start()
     _log.info("scheduler_started", pid=os.getpid())
+    dead_messages = DeadMessages(runtime.database, runtime.hints, metrics)
+    queues = (*QUEUES.values(), *QUARANTINE_QUEUES.values())
     sweeping = [
         Chore("reconcile", jobs.reconcile_seconds, sweeper.reconcile),
         Chore("reap", jobs.reap_seconds, sweeper.reap),
+        # Before the dispatch, which so announces at once what a dead process held.
+        Chore("give_back", jobs.tick_seconds, runtime.membership.give_back_dead),
         Chore("dispatch", jobs.tick_seconds, sweeper.dispatch),
+        Chore("finish_drains", jobs.tick_seconds, runtime.controls.finish_drains),
+        Chore("collect", jobs.reconcile_seconds, lambda: dead_messages.collect(queues)),
+        Chore("fallback", jobs.tick_seconds, fallback.run_due),
     ]
-    do_chores(sweeping, stop, metrics, place="sweeper")
+    do_chores(sweeping, stop, metrics, place="sweeper", pulse=sweep_pulse)
+    all_ended = fallback.stop()
     delivering.join()
+    watching.join()
     runtime.close()
     _log.info("scheduler_stopped")
+    if not all_ended:
+        # The threads of released jobs may wait for an agent until their deadline; nothing they do counts any more.
+        logging.shutdown()
+        os._exit(0)
