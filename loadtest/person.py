@@ -44,16 +44,20 @@ class Person(FastHttpUser):
         self.chance = random.Random()
         super().__init__(environment)
 
-    def call(self, method: str, path: str, *, name: str, status: HTTPStatus, json: object = None) -> dict[str, Any]:
-        """Return the answer; 429 is waited for and repeated, any other status than this one ends the task."""
+    def call(
+        self, method: str, path: str, *, name: str, status: HTTPStatus | tuple[HTTPStatus, ...], json: object = None
+    ) -> dict[str, Any]:
+        """Return the answer; 429 is waited for and repeated, any other status than these ends the task."""
+        expected = status if isinstance(status, tuple) else (status,)
         for _ in range(MOST_TRIES):
             with self.client.request(method, path, json=json, name=name, catch_response=True) as response:
                 if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
                     response.success()
                     gevent.sleep(pause_after(response.headers.get("Retry-After")))
                     continue
-                if response.status_code != status:
-                    response.failure(f"{response.status_code} instead of {status.value}")
+                if response.status_code not in expected:
+                    wanted = " or ".join(str(one.value) for one in expected)
+                    response.failure(f"{response.status_code} instead of {wanted}")
                     raise TaskFailedError
                 response.success()
                 answer: dict[str, Any] = response.json()

@@ -1,4 +1,4 @@
-"""One process of the stack: started in a session of its own, logged to a file, restarted with growing pauses."""
+"""One process of the stack: started in a session of its own, logged to a file, ended with all its children."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.local.guard import Guard, kill_group
-
-#: So many deaths within the window are too many.
-DEATH_LIMIT = 5
-DEATH_WINDOW_SECONDS = 60.0
+from deploy.local.restarts import Restarts
 
 
 @dataclass(frozen=True)
@@ -34,22 +31,6 @@ class Program:
     sockets: tuple[int, ...] = ()
 
 
-@dataclass
-class Restarts:
-    """How long a process that died waits before it starts again: 1, 2, 4, 8 s, counting its recent deaths."""
-
-    _deaths: deque[float] = field(default_factory=deque)
-
-    def pause_after_death(self, now: float) -> float | None:
-        """Return the pause in seconds, None when there were too many deaths. `now` is any monotonic clock."""
-        self._deaths.append(now)
-        while self._deaths[0] <= now - DEATH_WINDOW_SECONDS:
-            self._deaths.popleft()
-        if len(self._deaths) >= DEATH_LIMIT:
-            return None
-        return float(2 ** (len(self._deaths) - 1))
-
-
 class Child:
     """A program, and the process that runs it, if one does."""
 
@@ -57,6 +38,7 @@ class Child:
         self.program = program
         self.log = log
         self.restarts = Restarts()
+        self.started_at = 0.0
         self.restart_at: float | None = None
         self.is_ready = False
         self._guard = guard
@@ -72,8 +54,9 @@ class Child:
         """Id of the running process."""
         return self._process.pid if self._process else None
 
-    def start(self) -> None:
-        """Start the process; its output is added to the log."""
+    def start(self, now: float) -> None:
+        """Start the process; its output is added to the log. `now` is any monotonic clock."""
+        self.started_at = now
         self.restart_at = None
         self.is_ready = False
         with self.log.open("ab") as log:

@@ -17,6 +17,7 @@ import click
 from app.cli.exit_codes import ExitCode
 from app.cli.output import json_option, print_fields, print_json, print_json_line, print_table, say
 from app.domain.errors import ConflictError, DeadlineExceededError, NotFoundError
+from app.failpoints import FAILPOINT_VARIABLE
 from app.settings import load_settings
 from deploy.local.environment import keep_settings, read_dotenv
 from deploy.local.ports import LOOPBACK
@@ -54,7 +55,7 @@ def run(context: click.Context, data: DataDirectory, *, as_json: bool) -> None:
     Settings come from the environment and from `.env`. Started twice, the second one tells where the first one is.
     """
     read_dotenv()
-    settings = load_settings()
+    settings = load_settings(ignoring=FAILPOINT_VARIABLE)
     request = StopRequest()
 
     def on_ready(stack: Stack, facts: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from app.domain.errors import MarketplaceError
 from app.domain.roles import Role
+from app.failpoints import FAILPOINT_VARIABLE
 from app.settings import load_settings
 from app.storage.database import Database
 from app.storage.migrate import upgrade
@@ -31,7 +32,7 @@ def prepare(token_file: Path) -> None:
         descriptor = os.open(token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(new_token() + "\n")
-    database = Database(load_settings().database)
+    database = Database(load_settings(ignoring=FAILPOINT_VARIABLE).database)
     try:
         upgrade(database)
         Tokens(database).adopt(ADMIN_NAME, token_file.read_text(encoding="ascii").strip(), Role.ADMIN)

@@ -26,6 +26,7 @@ class DataDirectory:
         self.path = path.absolute()
         self.admin_token = self.path / "admin-token"
         self.logs = self.path / "logs"
+        self.processes = self.path / "processes"
         self._run_file = self.path / "run.json"
         self._lock_file = self.path / "run.lock"
 
@@ -94,7 +95,7 @@ class DataDirectory:
             (self.path / name).unlink(missing_ok=True)
         for database in self.path.glob("marketplace.db*"):
             database.unlink()
-        for folder in ("logs", "valkey"):
+        for folder in ("logs", "processes", "valkey"):
             shutil.rmtree(self.path / folder, ignore_errors=True)
 
     def forget(self) -> None:

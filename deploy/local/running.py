@@ -58,7 +58,7 @@ def run_stack(
 
     Raises:
         NetworkError: A port is taken.
-        StackError: A process could not start, or died too often.
+        StackError: A process could not start.
     """
     stack = Stack(settings, data, choose_ports(settings), os.environ)
     stack.write_files()
@@ -70,6 +70,7 @@ def run_stack(
         stack.programs(),
         stack.stop_order(),
         logs=data.logs,
+        processes=data.processes,
         request=request,
         say=say,
         on_change=announce,

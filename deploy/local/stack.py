@@ -27,12 +27,13 @@ VALKEY_PORT = 16379
 AGENTS_PORT = 8100
 WORKER_METRICS_PORT = 9191
 SCHEDULER_METRICS_PORT = 9192
+QUARANTINE_METRICS_PORT = 9193
 
 #: One simulated agent per channel.
 CHANNELS = ("amazon", "mercadolivre", "shopee", "shein", "tiktok-shop", "kaway")
 
 #: Web first, so that no new work comes in; Valkey last, for the others use it to the end.
-STOP_ORDER = ("web", "worker", "scheduler", "agents", "valkey")
+STOP_ORDER = ("web", "worker", "quarantine", "scheduler", "agents", "valkey")
 
 #: Time beyond a process's own limit for finishing its work.
 _STOP_MARGIN_SECONDS = 5.0
@@ -44,6 +45,7 @@ class Ports:
 
     web: Port
     worker_metrics: Port
+    quarantine_metrics: Port
     scheduler_metrics: Port
     valkey: Port | None
     agents: Port | None
@@ -75,6 +77,7 @@ def choose_ports(settings: Settings) -> Ports:
         worker_metrics=port(
             "worker.metrics_port", settings.worker.metrics_port, WORKER_METRICS_PORT, "metrics of the worker"
         ),
+        quarantine_metrics=default_port(QUARANTINE_METRICS_PORT, purpose="metrics of the quarantine worker"),
         scheduler_metrics=port(
             "scheduler.metrics_port",
             settings.scheduler.metrics_port,
@@ -135,7 +138,9 @@ class Stack:
             "state": "running",
             "runId": self._run_id,
             "urls": self.urls,
-            "workerMetrics": [f"{_url(self.ports.worker_metrics)}/metrics"],
+            "workerMetrics": [
+                f"{_url(port)}/metrics" for port in (self.ports.worker_metrics, self.ports.quarantine_metrics)
+            ],
             "schedulerMetrics": [f"{_url(self.ports.scheduler_metrics)}/metrics"],
             "pids": {
                 "supervisor": os.getpid(),
@@ -164,7 +169,7 @@ class Stack:
 
     def programs(self) -> list[Program]:
         """Return the programs, which start side by side: the product's own wait for their database by themselves."""
-        programs = [self._prepare(), self._web(), self._worker(), self._scheduler()]
+        programs = [self._prepare(), self._web(), self._worker(), self._quarantine(), self._scheduler()]
         if self.ports.valkey:
             programs.append(self._valkey(self.ports.valkey.number))
         if self.ports.agents:
@@ -190,6 +195,7 @@ class Stack:
             "MARKETPLACE_SCHEDULER__METRICS_HOST": LOOPBACK,
             "MARKETPLACE_SCHEDULER__METRICS_PORT": str(self.ports.scheduler_metrics.number),
             "MARKETPLACE_DATABASE__URL": self.database_url,
+            "MARKETPLACE_PROCESS__DIRECTORY": str(self.data.processes),
         }
         if self.ports.valkey:
             url = f"redis://:{self._valkey_password}@{LOOPBACK}:{self.ports.valkey.number}/0"
@@ -230,8 +236,18 @@ class Stack:
         grace = self._settings.worker.shutdown_grace_seconds
         return self._own("worker", self.ports.worker_metrics, "/metrics", stop_seconds=grace)
 
+    def _quarantine(self) -> Program:
+        port = self.ports.quarantine_metrics
+        program = self._own("quarantine", port, "/metrics", stop_seconds=self._settings.worker.shutdown_grace_seconds)
+        return replace(
+            program,
+            arguments=(*program.arguments[:-1], "worker", "--quarantine"),
+            environment={**program.environment, "MARKETPLACE_WORKER__METRICS_PORT": str(port.number)},
+        )
+
     def _scheduler(self) -> Program:
-        grace = self._settings.webhooks.timeout_seconds
+        # Its deliveries and the jobs that it runs itself end side by side.
+        grace = max(self._settings.webhooks.timeout_seconds, self._settings.scheduler.shutdown_grace_seconds)
         return self._own("scheduler", self.ports.scheduler_metrics, "/metrics", stop_seconds=grace)
 
     def _own(self, name: str, port: Port, path: str, *, stop_seconds: float) -> Program:

@@ -1,7 +1,9 @@
-"""The supervisor: starts programs in order, restarts what dies, stops everything in order."""
+"""The supervisor: starts programs, restarts what dies, ends what is frozen, stops everything in order."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,8 +12,10 @@ from pathlib import Path
 from types import FrameType
 
 from app.domain.errors import MarketplaceError
-from deploy.local.child import DEATH_LIMIT, DEATH_WINDOW_SECONDS, Child, Program, how_it_ended
+from deploy.local.child import Child, Program, how_it_ended
 from deploy.local.guard import Guard
+from deploy.local.restarts import Notices
+from deploy.local.silence import LIMIT_SECONDS, Silence
 
 #: A start takes 3 s; a machine that is busy with other things may need far longer.
 START_SECONDS = 60.0
@@ -70,7 +74,8 @@ class Supervisor:
     """Runs programs until a stop is requested.
 
     `programs` start side by side: each waits by itself for what it needs. `stop_order` names all that keep running.
-    `say` gets messages for a person; `on_change` is called when a process has been started again.
+    `processes` is the directory where those of the product show that they are well. `say` gets messages for a person;
+    `on_change` is called when a process has been started again.
     """
 
     def __init__(
@@ -79,6 +84,7 @@ class Supervisor:
         stop_order: Sequence[str],
         *,
         logs: Path,
+        processes: Path,
         request: StopRequest,
         say: Callable[[str], None],
         on_change: Callable[[], None] = lambda: None,
@@ -93,6 +99,8 @@ class Supervisor:
             program.name: Child(program, logs / f"{program.name}.log", self._guard) for program in programs
         }
         self._lasting = [self._children[name] for name in stop_order]
+        self._silence = Silence(processes, clock)
+        self._notices = Notices(say, clock)
 
     def pids(self) -> dict[str, int]:
         """Return the ids of the running processes by name, the guard's among them."""
@@ -103,7 +111,7 @@ class Supervisor:
         """Start everything, call `on_ready`, watch until a stop is requested; then `on_stop`, and stop everything.
 
         Raises:
-            StackError: A process failed while starting, or died too often. Everything has been stopped.
+            StackError: A process failed while starting. Everything has been stopped.
         """
         try:
             self._start()
@@ -118,7 +126,7 @@ class Supervisor:
 
     def _start(self) -> None:
         for child in self._children.values():
-            child.start()
+            child.start(self._clock())
         deadline = self._clock() + START_SECONDS
         while not self._request.is_made:
             waiting = [child for child in self._children.values() if not self._has_started(child)]
@@ -142,24 +150,41 @@ class Supervisor:
 
     def _watch(self) -> None:
         self._guard.keep_alive()
+        self._end_frozen()
         for child in self._lasting:
             code = child.ended()
             if code is not None:
-                self._plan_restart(child, how_it_ended(code))
-            elif child.restart_at is not None:
+                self._plan_restart(child, code, how_it_ended(code))
+            if child.restart_at is not None:
                 if self._clock() >= child.restart_at:
-                    child.start()
-                    self._on_change()
+                    self._restart(child)
             elif not child.is_ready and child.program.is_ready():
                 child.is_ready = True
-                self._say(f"{child.name} is ready again")
+                self._notices.tell(child.name, "is ready again")
 
-    def _plan_restart(self, child: Child, how: str) -> None:
-        pause = child.restarts.pause_after_death(self._clock())
-        if pause is None:
-            raise _failure(child, f"{how}, the {DEATH_LIMIT}th time in {DEATH_WINDOW_SECONDS:.0f} s")
-        child.restart_at = self._clock() + pause
-        self._say(f"{child.name} {how}: restart in {pause:.0f} s, log in {child.log}")
+    def _end_frozen(self) -> None:
+        for process_id in self._silence.frozen():
+            with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+                group = os.getpgid(process_id)
+                for child in self._lasting:
+                    if child.pid == group:
+                        self._notices.tell(child.name, f"gave no sign of life for {LIMIT_SECONDS:.0f} s and is killed")
+                        child.kill()
+
+    def _plan_restart(self, child: Child, code: int, what: str) -> None:
+        now = self._clock()
+        pause = child.restarts.pause_seconds(code, now - child.started_at)
+        child.restart_at = now + pause
+        when = f"restart in {pause:.0f} s" if pause else "restarted"
+        self._notices.tell(child.name, what, f": {when}, log in {child.log}")
+
+    def _restart(self, child: Child) -> None:
+        try:
+            child.start(self._clock())
+        except OSError as error:  # no memory, no process left, no place for the log
+            self._plan_restart(child, 1, f"cannot be started ({error.strerror})")
+        else:
+            self._on_change()
 
     def _stop(self) -> None:
         started = self._clock()
