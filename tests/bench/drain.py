@@ -1,4 +1,4 @@
-"""Drain throughput: how fast one worker process of 8 threads works off a full queue."""
+"""Drain throughput: how fast worker processes of 8 threads work off a full queue."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
 from uuid import UUID
@@ -36,11 +36,18 @@ Contestant = Literal["ours", "bare"]
 
 
 def drain(
-    contestant: Contestant, database_url: str, redis_url: str, *, count: int, seed: int, log_directory: Path
+    contestant: Contestant,
+    database_url: str,
+    redis_url: str,
+    *,
+    count: int,
+    seed: int,
+    log_directory: Path,
+    processes: int = 1,
 ) -> float:
     """Return the jobs per second between the first claim and the last completion, by the database's clock.
 
-    The database is empty; what Redis holds is removed. The jobs and their messages are there before the worker starts,
+    The database is empty; what Redis holds is removed. The jobs and their messages are there before the workers start,
     and every job must complete with all its tasks.
     """
     database = Database(DatabaseSettings(url=SecretStr(database_url)))
@@ -50,8 +57,9 @@ def drain(
         client.flushdb()
         job_ids = seed_jobs(database, count, seed=seed)
         _SENDERS[contestant](client, job_ids)
-        with _worker(contestant, database_url, redis_url, log_directory / f"{contestant}.log") as worker:
-            _wait_for_the_end(database, count, worker)
+        log = log_directory / f"{contestant}.log"
+        with _workers(contestant, database_url, redis_url, log, processes) as workers:
+            _wait_for_the_end(database, count, workers)
         with database.read() as connection:
             assert connection.scalar(select(func.count()).select_from(tasks)) == count * TASKS
             times = connection.execute(select(jobs.c.started_at, jobs.c.completed_at)).all()
@@ -62,16 +70,16 @@ def drain(
         database.close()
 
 
-def _wait_for_the_end(database: Database, count: int, worker: subprocess.Popen[bytes]) -> None:
+def _wait_for_the_end(database: Database, count: int, workers: Sequence[subprocess.Popen[bytes]]) -> None:
     end = time.monotonic() + _PATIENCE_SECONDS
     done = select(func.count()).select_from(jobs).where(jobs.c.status == JobStatus.COMPLETED)
-    while time.monotonic() < end and worker.poll() is None:
+    while time.monotonic() < end and all(worker.poll() is None for worker in workers):
         with database.read() as connection:
             if connection.scalar(done) == count:
                 return
-        # A question more often would take time from the worker.
+        # A question more often would take time from the workers.
         time.sleep(0.25)
-    raise AssertionError(f"the queue is not drained; exit code of the worker: {worker.returncode}")
+    raise AssertionError(f"the queue is not drained; exit codes: {[worker.returncode for worker in workers]}")
 
 
 def _send_hints(client: redis.Redis, job_ids: Sequence[UUID]) -> None:
@@ -97,9 +105,12 @@ _SENDERS: dict[Contestant, Callable[[redis.Redis, Sequence[UUID]], None]] = {
 
 
 @contextmanager
-def _worker(contestant: Contestant, database_url: str, redis_url: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _workers(
+    contestant: Contestant, database_url: str, redis_url: str, log: Path, processes: int
+) -> Iterator[list[subprocess.Popen[bytes]]]:
     if contestant == "ours":
-        command = [str(Path(sys.executable).parent / "marketplace"), "worker"]
+        # One process each, as they are deployed; Dramatiq's own command starts its processes by itself.
+        commands = [[str(Path(sys.executable).parent / "marketplace"), "worker"]] * processes
         environment = {
             "DATABASE_URL": database_url,
             "REDIS_URL": redis_url,
@@ -108,9 +119,12 @@ def _worker(contestant: Contestant, database_url: str, redis_url: str, log: Path
         }
     else:
         command = [sys.executable, "-m", "dramatiq", "tests.bench.bare_actor"]
-        command += ["--processes", "1", "--threads", str(THREADS)]
+        commands = [[*command, "--processes", str(processes), "--threads", str(THREADS)]]
         environment = {"BENCH_DATABASE_URL": database_url, "BENCH_REDIS_URL": redis_url}
-    with log.open("ab") as output:
-        process = subprocess.Popen(command, env=os.environ | environment, stdout=output, stderr=output)
-        with ended(process, seconds=30):
-            yield process
+    with log.open("ab") as output, ExitStack() as running:
+        yield [
+            running.enter_context(
+                ended(subprocess.Popen(command, env=os.environ | environment, stdout=output, stderr=output), seconds=30)
+            )
+            for command in commands
+        ]
