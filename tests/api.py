@@ -19,6 +19,7 @@ from werkzeug.test import TestResponse
 
 from app.api.application import create_app
 from app.domain.jobs import JobKind
+from app.domain.processes import ProcessRole
 from app.domain.roles import Actor, Role
 from app.job_execution import JobBody, JobExecutor
 from app.job_runs import Heartbeat
@@ -31,7 +32,8 @@ from app.settings import (
     Settings,
     WebSettings,
 )
-from app.storage.schema import metadata, plans
+from app.storage.processes import show_process
+from app.storage.schema import jobs, metadata, plans
 from app.tokens import new_token
 from app.web_runtime import build_web_runtime
 from tests.pipeline import PLAN, no_work
@@ -65,7 +67,8 @@ class Api:
         namespace = namespace or f"{{test-{secrets.token_hex(6)}}}"
         self.settings = Settings(
             database=DatabaseSettings(url=SecretStr(database_url)),
-            redis=RedisSettings(url=SecretStr(redis_url), namespace=namespace),
+            # Time enough for a Redis that is well, however busy the machine.
+            redis=RedisSettings(url=SecretStr(redis_url), namespace=namespace, fail_fast_timeout_seconds=0.5),
             agents=AgentsSettings(items=SecretStr(AGENTS)),
             jobs=JobSettings(retry_delays_seconds=(0.0,)),
             outbound=OutboundSettings(allow_private_agents=True, allow_private_webhooks=True),
@@ -83,6 +86,9 @@ class Api:
         self.tokens = dict(tokens or {role: new_token() for role in Role})
         for role, token in self.tokens.items():
             self.runtime.tokens.adopt(role.value, token, role)
+        with self.runtime.database.write() as connection:
+            for process in (ProcessRole.WORKER, ProcessRole.SCHEDULER):
+                show_process(self.runtime.database, connection, f"{process}@host:1:ab", process)
 
     def beside(self) -> Api:
         """Return the application of another process of the same stack."""
@@ -132,13 +138,11 @@ class Api:
         return plan_id, UUID(self.decide(plan_id, action="approve").get_json()["jobId"])
 
     def age(self, plan_id: UUID, *, seconds: float) -> None:
-        """Make an approval older than it is."""
+        """Make an approval, and the waiting of its job, older than they are."""
+        then = datetime.now(UTC) - timedelta(seconds=seconds)
         with self.runtime.database.write() as connection:
-            connection.execute(
-                update(plans)
-                .where(plans.c.id == plan_id)
-                .values(approved_at=datetime.now(UTC) - timedelta(seconds=seconds))
-            )
+            connection.execute(update(plans).where(plans.c.id == plan_id).values(approved_at=then))
+            connection.execute(update(jobs).where(jobs.c.plan_id == plan_id).values(available_at=then))
 
     def lose_database(self) -> None:
         """Make the SQLite file impossible to open."""

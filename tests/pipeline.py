@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,8 +15,11 @@ from sqlalchemy import Row, select
 from app.analyses import Analyses
 from app.announcements import Announcer
 from app.approval import Approvals
-from app.domain.jobs import JobKind
+from app.controls import Controls
+from app.dead_letters import DeadLetters
+from app.domain.jobs import JobKind, RunVia
 from app.domain.roles import Actor, Role
+from app.in_place import InPlaceRuns
 from app.job_execution import Finished, JobBody, JobExecutor
 from app.job_queue.clients import fail_fast_client
 from app.job_queue.hints import HintQueue
@@ -27,6 +31,8 @@ from app.storage.database import Database
 from app.storage.jobs import attempts_of, job_by_id
 from app.storage.plans import plan_by_id
 from app.storage.schema import dead_letters, events, tasks
+from worker.dead_messages import DeadMessages
+from worker.stuck_watch import StuckWatch
 from worker.sweeper import Sweeper
 
 APPROVER = Actor("ana", Role.APPROVER)
@@ -55,14 +61,17 @@ class Pipeline:
 
     def __post_init__(self) -> None:
         self.metrics = LiveMetrics(agents=["amazon", "shopee"])
-        redis = RedisSettings(url=SecretStr(self.redis_url), namespace=f"{{test-{secrets.token_hex(6)}}}")
-        self.redis = fail_fast_client(redis, self.metrics)
-        self.hints = HintQueue(self.redis, redis.namespace)
+        self.redis_settings = RedisSettings(url=SecretStr(self.redis_url), namespace=f"{{test-{secrets.token_hex(6)}}}")
+        self.redis = fail_fast_client(self.redis_settings, self.metrics)
+        self.hints = HintQueue(self.redis, self.redis_settings.namespace)
+        self.dead_messages = DeadMessages(self.database, self.hints, self.metrics)
         announcer = Announcer(self.hints, self.metrics)
         self.analyses = Analyses(self.database, announcer, self.settings, channels=["amazon", "shopee"])
-        self.approvals = Approvals(self.database, announcer, self.settings)
-        self.recovery = Recovery(self.database, announcer, self.settings)
+        self.controls = Controls(self.database, self.hints, self.settings)
+        self.recovery = Recovery(self.database, announcer, self.settings, self.metrics)
+        self.dead_letters = DeadLetters(self.database, announcer, self.settings, self.metrics)
         self.sweeper = Sweeper(self.database, self.hints, self.recovery, self.settings, self.metrics)
+        self.watch = StuckWatch(self.database, self.recovery, self.settings, self.metrics)
         self.heartbeat = Heartbeat(
             self.database,
             self.metrics,
@@ -70,13 +79,18 @@ class Pipeline:
             lease_seconds=self.settings.lease_seconds,
         )
         self.executor = self.another_executor("worker-1")
+        self.in_place = InPlaceRuns(
+            self.another_executor("web-1"), self.metrics, via=RunVia.SYNC, limits={JobKind.PHASE1: 2}
+        )
+        self.approvals = Approvals(self.database, announcer, self.in_place, self.settings)
 
     def another_executor(self, owner: str) -> JobExecutor:
         """Return the executor of one more worker process."""
         return JobExecutor(self.database, self.settings, self.bodies, self.heartbeat, self.metrics, owner=owner)
 
     def close(self) -> None:
-        """Close the connections to Redis."""
+        """Wait for what runs in place, and close the connections to Redis."""
+        self.in_place.stop(grace_seconds=10)
         self.redis.close()
 
     def imported(self, plan_data: Mapping[str, Any] | None = None, channels: tuple[str, ...] = ("amazon",)) -> UUID:
@@ -147,3 +161,19 @@ def raising(*errors: Exception) -> Callable[[JobRun], Finished]:
         return no_work(run)
 
     return body
+
+
+class Held:
+    """A body that waits until it is let go."""
+
+    def __init__(self) -> None:
+        self._free = threading.Event()
+
+    def __call__(self, run: JobRun) -> Finished:
+        """Finish at once, when it may."""
+        assert self._free.wait(30)
+        return no_work(run)
+
+    def let_go(self) -> None:
+        """Let every run finish, and those to come."""
+        self._free.set()

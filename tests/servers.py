@@ -7,6 +7,7 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -61,35 +62,67 @@ def ended(process: subprocess.Popen[bytes], *, seconds: float = 10.0) -> Iterato
     try:
         yield process
     finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        end(process, seconds=seconds)
+
+
+def end(process: subprocess.Popen[bytes], *, seconds: float = 10.0) -> None:
+    """End a process by its own id: with SIGTERM, and after `seconds` with SIGKILL."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+class ValkeyServer:
+    """A Valkey server of its own, with a password; its data stay in the directory when it is stopped or killed."""
+
+    def __init__(self, directory: Path, *, port: int | None = None, password: str | None = None) -> None:
+        port, password = port or free_port(), password or secrets.token_hex(16)
+        self.url = f"redis://:{password}@127.0.0.1:{port}/0"
+        self._directory = directory
+        self._config = write_valkey_config(directory, port=port, password=password)
+        self._log = directory / "valkey.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen([str(valkey_binary()), str(self._config)], stdout=log, stderr=log)
+        wait_until(self._answers, what="Valkey")
+
+    def kill(self) -> None:
+        """End it with SIGKILL."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def forget(self) -> None:
+        """Remove its data, while it does not run."""
+        shutil.rmtree(self._directory / "appendonlydir")
+
+    def stop(self) -> None:
+        """End it, by its own process id."""
+        if self.process is not None:
+            end(self.process)
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(redis.RedisError), redis.Redis.from_url(self.url) as client:
+            return bool(client.ping())
+        return False
 
 
 @contextmanager
 def running_valkey(directory: Path, *, port: int | None = None, password: str | None = None) -> Iterator[str]:
     """Yield the URL, with its password, of a Valkey server of its own; its data stay in the directory."""
-    port = port or free_port()
-    password = password or secrets.token_hex(16)
-    config = write_valkey_config(directory, port=port, password=password)
-    log = (directory / "valkey.log").open("ab")
-    process = subprocess.Popen([str(valkey_binary()), str(config)], stdout=log, stderr=log)
-    with log, ended(process):
-        url = f"redis://:{password}@127.0.0.1:{port}/0"
-        client = redis.Redis.from_url(url)
-
-        def answers() -> bool:
-            with contextlib.suppress(redis.RedisError):
-                return bool(client.ping())
-            return False
-
-        wait_until(answers, what="Valkey")
-        client.close()
-        yield url
+    server = ValkeyServer(directory, port=port, password=password)
+    try:
+        server.start()
+        yield server.url
+    finally:
+        server.stop()
 
 
 def postgres_binaries() -> Path | None:
@@ -101,52 +134,90 @@ def postgres_binaries() -> Path | None:
     return Path(on_path).resolve().parent if on_path else None
 
 
-@contextmanager
-def running_postgres(binaries: Path) -> Iterator[str]:
-    """Yield the URL of a PostgreSQL cluster of its own; as root it runs under the account `postgres` or `nobody`."""
-    user = _unprivileged_user() if os.geteuid() == 0 else None
-    home = Path(tempfile.mkdtemp(prefix="marketplace-pg-"))
-    data, port, password = home / "data", free_port(), secrets.token_hex(16)
-    try:
+class PostgresServer:
+    """A PostgreSQL cluster of its own; as root it runs under the account `postgres` or `nobody`."""
+
+    def __init__(self, binaries: Path, home: Path) -> None:
+        self._binaries = binaries
+        self._home = home
+        self._user = _unprivileged_user() if os.geteuid() == 0 else None
+        self._port, password = free_port(), secrets.token_hex(16)
+        self.url = f"postgresql://marketplace:{password}@127.0.0.1:{self._port}/postgres"
+        self._process: subprocess.Popen[bytes] | None = None
         password_file = home / "password"
         password_file.write_text(password)
-        if user:
+        if self._user:
             for path in (home, password_file):
-                shutil.chown(path, user)
+                shutil.chown(path, self._user)
         subprocess.run(
             [
                 str(binaries / "initdb"),
-                *("-D", str(data), "-U", "marketplace", "-A", "scram-sha-256"),
+                *("-D", str(home / "data"), "-U", "marketplace", "-A", "scram-sha-256"),
                 *(f"--pwfile={password_file}", "-E", "UTF8", "--locale=C", "--no-sync"),
             ],
             check=True,
             capture_output=True,
-            user=user,
+            user=self._user,
             cwd=home,
         )
-        with (home / "log").open("ab") as log:
-            process = subprocess.Popen(
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        with (self._home / "log").open("ab") as log:
+            self._process = subprocess.Popen(
                 [
-                    str(binaries / "postgres"),
-                    *("-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", str(home)),
+                    str(self._binaries / "postgres"),
+                    *("-D", str(self._home / "data"), "-h", "127.0.0.1", "-p", str(self._port), "-k", str(self._home)),
                     *("-c", "fsync=off", "-c", "max_connections=300"),
                 ],
                 stdout=log,
                 stderr=log,
-                user=user,
-                cwd=home,
+                user=self._user,
+                cwd=self._home,
             )
-            with ended(process):
-                url = f"postgresql://marketplace:{password}@127.0.0.1:{port}/postgres"
+        wait_until(self._answers, what="PostgreSQL")
 
-                def answers() -> bool:
-                    with contextlib.suppress(psycopg.OperationalError):
-                        psycopg.connect(url).close()
-                        return True
-                    return False
+    def kill(self) -> None:
+        """End it at once, without a last checkpoint: the next start recovers what was committed."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait()
 
-                wait_until(answers, what="PostgreSQL")
-                yield url
+    def stop(self) -> None:
+        """End it and every connection to it, by its own process id: a fast shutdown."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(10.0)
+            except subprocess.TimeoutExpired:
+                self._process.send_signal(signal.SIGQUIT)
+                self._process.wait()
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(psycopg.OperationalError):
+            psycopg.connect(self.url).close()
+            return True
+        return False
+
+
+@contextmanager
+def running_postgres(binaries: Path) -> Iterator[str]:
+    """Yield the URL of a PostgreSQL cluster of its own."""
+    with postgres_server_in(binaries) as server:
+        yield server.url
+
+
+@contextmanager
+def postgres_server_in(binaries: Path) -> Iterator[PostgresServer]:
+    """Yield a PostgreSQL cluster of its own that runs; its data are gone at the end."""
+    home = Path(tempfile.mkdtemp(prefix="marketplace-pg-"))
+    try:
+        server = PostgresServer(binaries, home)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
     finally:
         shutil.rmtree(home, ignore_errors=True)
 

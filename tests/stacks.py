@@ -62,7 +62,12 @@ class RunningStack:
     @property
     def api(self) -> Remote:
         """The API, as admin."""
-        return Remote(self.facts["urls"]["web"], (self.data / "admin-token").read_text().strip(), direct=True)
+        return Remote(self.facts["urls"]["web"], self.token, direct=True)
+
+    @property
+    def token(self) -> str:
+        """The admin token."""
+        return (self.data / "admin-token").read_text().strip()
 
     def output(self) -> str:
         """Everything that the command has printed."""

@@ -56,6 +56,7 @@ def running_web(database_url: str, redis_url: str, directory: Path, **settings: 
         "REDIS_URL": redis_url,
         "PORT": str(port),
         "MARKETPLACE_AGENTS__ITEMS": AGENTS,
+        "MARKETPLACE_PROCESS__DIRECTORY": str(directory / "processes"),
         **settings,
     }
     with log.open("wb") as output:

@@ -17,7 +17,8 @@ def test_a_short_benchmark_measures_both_sides_and_judges_them(tmp_path: Path) -
         [
             *(sys.executable, "-m", "tests.bench", "--jobs", "20", "--rounds", "1"),
             *("--database", "SQLite"),
-            *("--approvals", "20", "--rate", "20", "--report-dir", str(tmp_path)),
+            *("--processes", "1", "--approvals", "20", "--rate", "20", "--idle", "2", "--stuck", "2"),
+            *("--queued", "300", "--finished", "10", "--finished", "300", "--report-dir", str(tmp_path)),
         ],
         cwd=_ROOT,
         capture_output=True,
@@ -28,8 +29,13 @@ def test_a_short_benchmark_measures_both_sides_and_judges_them(tmp_path: Path) -
     # How fast this machine is at the moment is no part of the test.
     assert ended.returncode in {0, 6}, ended.stderr
     report = json.loads(next(tmp_path.glob("bench-*.json")).read_text(encoding="utf-8"))
-    drained = report["drain"]["SQLite"]
+    drained = report["drain"][0]
     assert drained["ours"][0] > 0
     assert drained["bare"][0] > 0
     assert report["latency"]["SQLite"]["completion_p99"] > 0
+    assert report["idle"]["SQLite"]["start_max"] > 0
+    assert report["stuck"]["SQLite"]["no_job"]["most"] >= 0
+    assert report["shares"]["SQLite"]["ours"]["statements"] > 0
+    assert report["backlog"]["SQLite"]["hints_per_second"] > 0
+    assert set(report["sweeper"]["SQLite"]) == {"10", "300"}
     assert (ended.returncode == 6) == bool(report["missed"])

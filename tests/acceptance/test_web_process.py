@@ -15,7 +15,7 @@ import requests
 
 from tests.pdf import pdf_saying
 from tests.servers import free_port, wait_until
-from tests.stacks import command_line
+from tests.stacks import children_of, command_line, lives
 from tests.web_process import MARKETPLACE, Web, environment, running_web
 
 pytestmark = pytest.mark.process
@@ -120,6 +120,26 @@ def test_sigterm_lets_requests_in_flight_finish(sqlite_template: Path, redis_url
             answer = caller.submit(connection.recv, 100).result(10)
         assert answer.startswith(b"HTTP/1.1 202 ")
         assert web.process.wait(15) == 0
+
+
+def test_a_second_sigterm_ends_the_server_at_once(sqlite_template: Path, redis_url: str, tmp_path: Path) -> None:
+    database = tmp_path / "marketplace.db"
+    database.write_bytes(sqlite_template.read_bytes())
+    with running_web(
+        f"sqlite:///{database}", redis_url, tmp_path, MARKETPLACE_WEB__GRACEFUL_TIMEOUT_SECONDS="60"
+    ) as web:
+        host, port = web.url.removeprefix("http://").split(":")
+        children = children_of(web.process.pid)
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(f"POST {ANALYSIS} HTTP/1.1\r\nHost: x\r\nContent-Le".encode())
+            wait_until(lambda: requests.get(f"{web.url}/api/health/live", timeout=5).ok, what="the server")
+            web.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: is_silent(web), what="the end of accepting")
+            assert web.process.poll() is None
+            web.process.send_signal(signal.SIGTERM)
+            assert web.process.wait(10) == 1
+        wait_until(lambda: not any(map(lives, children)), seconds=5, what="its children to go")
+        assert children
 
 
 @pytest.mark.parametrize(

@@ -42,11 +42,11 @@ def test_a_job_tells_every_attempt_and_its_error(api: Api) -> None:
     job = api.get(f"{JOBS}/{job_id}").get_json()
 
     assert job["status"] == "failed"
-    assert job["error"] == {"code": "bad_answer", "message": "no JSON"}
-    assert [(run["attempt"], run["outcome"], run["error"]["code"]) for run in job["attempts"]] == [
-        (1, "retrying", "network"),
-        (2, "failed", "bad_answer"),
+    assert job["error"] == {"code": "bad_answer", "errorClass": "permanent", "message": "no JSON"}
+    told = [
+        (run["attempt"], run["outcome"], run["error"]["code"], run["error"]["errorClass"]) for run in job["attempts"]
     ]
+    assert told == [(1, "retrying", "network", "recoverable"), (2, "failed", "bad_answer", "permanent")]
     assert job["attempts"][0]["retryAt"] is not None
     assert job["attempts"][0]["worker"] == "worker-1"
     assert job["nextAttemptAt"] is None

@@ -6,6 +6,7 @@ Each case is refused with a problem document that names the place, and the datab
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ import pytest
 from app.domain.roles import Role
 from tests.api import SETTER, SMALL_BODY_BYTES, SMALL_UPLOAD_BYTES, Api, fields_of, problem_of
 from tests.conftest import DATABASES
+from tests.letters import archive_one, archive_unreadable
 from tests.pdf import encrypted_pdf, pdf_saying
 from tests.servers import postgres_database
 
@@ -28,14 +30,18 @@ IMPORT = f"{ANALYSIS}/import"
 RECOVER = f"{ANALYSIS}/recover"
 JOBS = "/api/marketplace/jobs"
 TASKS = "/api/marketplace/tasks"
+MODE = "/api/marketplace/mode"
+QUEUE = "/api/marketplace/queue"
 WEBHOOKS = "/api/marketplace/webhooks"
+LETTERS = "/api/marketplace/dead-letters"
+RETRY = f"{LETTERS}/retry"
 JSON = "application/json"
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
 @dataclass(frozen=True)
 class Case:
-    """A request that is wrong; `{plan}` and `{approved}` in its path stand for plans that exist."""
+    """A request that is wrong; a name in braces at the start of its path stands for something that exists."""
 
     name: str
     method: str
@@ -70,6 +76,7 @@ def upload(name: str, wrong: str, file_name: str, content: bytes, status: int = 
 
 ASK: dict[str, Any] = {"channels": ["amazon"]}
 READY: dict[str, Any] = {"title": "Shoes", "channels": ["amazon"], "planData": {"phases": []}}
+EVERY: dict[str, Any] = {"filter": {}}
 HOOK: dict[str, Any] = {"url": "https://hooks.example.com/"}
 
 BODIES = [
@@ -155,6 +162,24 @@ BODIES = [
     body("an approval of SQL", f"{ANALYSIS}/1' OR '1'='1", 422, "planId", {"action": "approve"}, "PATCH"),
     body("a rejection of an approved plan", "{approved}", 409, "", {"action": "reject", "reason": "No"}, "PATCH"),
     body("an approval of no plan", f"{ANALYSIS}/{NOBODY}", 404, "", {"action": "approve"}, "PATCH"),
+    # Switches
+    body("no mode", MODE, 422, "mode", {"reason": "No"}, "PUT"),
+    body("an unknown mode", MODE, 422, "mode", {"mode": "async", "reason": "No"}, "PUT"),
+    body("a mode in capitals", MODE, 422, "mode", {"mode": "SYNC", "reason": "No"}, "PUT"),
+    body("a mode without reason", MODE, 422, "reason", {"mode": "sync"}, "PUT"),
+    body("a mode with a blank reason", MODE, 422, "reason", {"mode": "sync", "reason": " "}, "PUT"),
+    body("a mode with an unknown field", MODE, 422, "seconds", {"mode": "sync", "reason": "No", "seconds": 5}, "PUT"),
+    body("a pause without reason", f"{QUEUE}/pause", 422, "reason", {}),
+    body("a pause with null as reason", f"{QUEUE}/pause", 422, "reason", {"reason": None}),
+    body("a pause of an unknown queue", f"{QUEUE}/pause", 422, "queue", {"queue": "phase2", "reason": "No"}),
+    body("a pause of a kind of job", f"{QUEUE}/pause", 422, "queue", {"queue": "phase1", "reason": "No"}),
+    body("a pause of a list", f"{QUEUE}/pause", 422, "queue", {"queue": ["analysis"], "reason": "No"}),
+    body("a resumption without reason", f"{QUEUE}/resume", 422, "reason", {"queue": "analysis"}),
+    body("a resumption of an unknown queue", f"{QUEUE}/resume", 422, "queue", {"queue": "", "reason": "No"}),
+    body("a drain with a long reason", f"{QUEUE}/drain", 422, "reason", {"reason": "a" * 2001}),
+    body("a drain with an escape sequence", f"{QUEUE}/drain", 422, "reason", {"reason": "a\x1b[31mb"}),
+    body("a drain of a number", f"{QUEUE}/drain", 422, "queue", {"queue": 7, "reason": "No"}),
+    raw("a drain that is no JSON", f"{QUEUE}/drain", 400, "body", b"reason=No"),
     # Recovery and webhooks
     body("an empty list to recover", RECOVER, 422, "planIds", {"planIds": []}),
     body("no ids to recover", RECOVER, 422, "planIds.1", {"planIds": [NOBODY, "7"]}),
@@ -167,6 +192,43 @@ BODIES = [
     body("a webhook for an unknown event", WEBHOOKS, 422, "events.0", {**HOOK, "events": ["job:lost"]}),
     body("a webhook for no event", WEBHOOKS, 422, "events", {**HOOK, "events": []}),
     body("a webhook with a secret of its own", WEBHOOKS, 422, "secret", {**HOOK, "secret": "whsec_a"}),
+    # Dead letters
+    body("a bulk retry without a filter", RETRY, 422, "filter", {}),
+    body("a bulk retry of null", RETRY, 422, "filter", {"filter": None}),
+    body("a bulk retry of none", RETRY, 422, "limit", {**EVERY, "limit": 0}),
+    body("a bulk retry of too many", RETRY, 422, "limit", {**EVERY, "limit": 1001}),
+    body("a text as limit of a bulk retry", RETRY, 422, "limit", {**EVERY, "limit": "10"}),
+    body("true as limit of a bulk retry", RETRY, 422, "limit", {**EVERY, "limit": True}),
+    body("a word as dry run", RETRY, 422, "dryRun", {**EVERY, "dryRun": "no"}),
+    body("a number as dry run", RETRY, 422, "dryRun", {**EVERY, "dryRun": 0}),
+    body("a rate of zero", RETRY, 422, "ratePerSecond", {**EVERY, "ratePerSecond": 0}),
+    body("a text as rate", RETRY, 422, "ratePerSecond", {**EVERY, "ratePerSecond": "10"}),
+    body("a rate too slow for the limit", RETRY, 422, "ratePerSecond", {**EVERY, "limit": 100, "ratePerSecond": 1}),
+    body("a rate that is next to nothing", RETRY, 422, "ratePerSecond", {**EVERY, "ratePerSecond": 1e-300}),
+    body("a bulk retry of an unknown kind", RETRY, 422, "filter.kind", {"filter": {"kind": "phase2"}}),
+    body("a bulk retry of messages", RETRY, 422, "filter.errorClass", {"filter": {"errorClass": "message"}}),
+    body("a bulk retry of discarded ones", RETRY, 422, "filter.status", {"filter": {"status": "discarded"}}),
+    body("a bulk retry of a reason in words", RETRY, 422, "filter.reason", {"filter": {"reason": "no answer"}}),
+    body("a bulk retry of SQL", RETRY, 422, "filter.agent", {"filter": {"agent": "amazon' OR '1'='1"}}),
+    body("a bulk retry of no plan", RETRY, 422, "filter.planId", {"filter": {"planId": 7}}),
+    body("a bulk retry of no span", RETRY, 422, "filter.since", {"filter": {"since": "yesterday"}}),
+    body("a bulk retry of a number as span", RETRY, 422, "filter.since", {"filter": {"since": 60}}),
+    body("a bulk retry of a blank text", RETRY, 422, "filter.text", {"filter": {"text": " "}}),
+    body("a retry of no id", f"{LETTERS}/7/retry", 422, "jobId", {}),
+    body("a retry of no letter", f"{LETTERS}/{NOBODY}/retry", 404, "", {}),
+    body("a retry of a message", "{message}/retry", 409, "", {}),
+    body("a retry of a job that did not fail", "{job}/retry", 404, "", {}),
+]
+
+DISCARDS = [
+    Case("a discard without reason", "DELETE", "{letter}", 422, "reason"),
+    Case("a discard with an empty reason", "DELETE", "{letter}?reason=", 422, "reason"),
+    Case("a discard with a long reason", "DELETE", "{letter}?reason=" + "a" * 301, 422, "reason"),
+    Case("a discard with a reason of two lines", "DELETE", "{letter}?reason=a%0Ab", 422, "reason"),
+    Case("a discard with two reasons", "DELETE", "{letter}?reason=a&reason=b", 422, "reason"),
+    Case("a discard with a reason in its body", "DELETE", "{letter}", 422, "reason", {"json": {"reason": "a"}}),
+    Case("a discard of no id", "DELETE", f"{LETTERS}/7?reason=a", 422, "jobId"),
+    Case("a discard of no letter", "DELETE", f"{LETTERS}/{NOBODY}?reason=a", 404, ""),
 ]
 
 FILES = [
@@ -227,6 +289,20 @@ READS = [
     query("NUL in a parameter", f"{JOBS}?q=agent:amazon%00", "q"),
     query("a search of unknown words", f"{JOBS}?q=lost", "q"),
     query("a long search", f"{JOBS}?q={'a' * 501}", "q"),
+    query("an archive since a word", f"{QUEUE}/archive?failedSince=yesterday", "failedSince"),
+    query("an archive since a long text", f"{QUEUE}/archive?failedSince={'9' * 21}", "failedSince"),
+    query("an archive since nothing", f"{QUEUE}/archive?failedSince=0h", "failedSince"),
+    query("an archive of one queue", f"{QUEUE}/archive?queue=analysis", "queue"),
+    query("a parameter for the queues", f"{QUEUE}?state=paused", "state"),
+    query("a dead letter of no id", f"{LETTERS}/oldest", "jobId"),
+    query("a dead letter that is not there", f"{LETTERS}/{NOBODY}", "", 404),
+    query("dead letters of an unknown status", f"{LETTERS}?status=lost", "status"),
+    query("dead letters of an unknown class", f"{LETTERS}?errorClass=odd", "errorClass"),
+    query("dead letters of no span", f"{LETTERS}?since=1w", "since"),
+    query("dead letters of a plan of no id", f"{LETTERS}?planId=7", "planId"),
+    query("dead letters with NUL in their text", f"{LETTERS}?text=a%00", "text"),
+    query("an export with a limit", f"{LETTERS}/export?limit=1", "limit"),
+    query("an export of an unknown kind", f"{LETTERS}/export?kind=phase2", "kind"),
     query("a plan that is not there", f"{ANALYSIS}/{NOBODY}", "", 404),
     query("a route that is not there", "/api/marketplace/plans", "", 404),
     query("a route with a slash too many", f"{ANALYSIS}/", "", 404),
@@ -243,10 +319,16 @@ CALLERS = [
     Case("a viewer who asks", "POST", ANALYSIS, 403, "", {"json": ASK}, role=Role.VIEWER),
     Case("a viewer who approves", "PATCH", "{plan}", 403, "", {"json": {"action": "approve"}}, role=Role.VIEWER),
     Case("an approver who recovers", "POST", RECOVER, 403, "", {"json": {}}, role=Role.APPROVER),
+    Case("an approver who changes the mode", "PUT", MODE, 403, "", {"json": {}}, role=Role.APPROVER),
+    Case("an approver who drains", "POST", f"{QUEUE}/drain", 403, "", {"json": {}}, role=Role.APPROVER),
+    Case("nobody who reads the queues", "GET", QUEUE, 401, "Authorization", role=None),
+    Case("an approver who retries", "POST", "{letter}/retry", 403, "", role=Role.APPROVER),
+    Case("an approver who retries in bulk", "POST", RETRY, 403, "", {"json": EVERY}, role=Role.APPROVER),
+    Case("an approver who discards", "DELETE", "{letter}?reason=a", 403, "", role=Role.APPROVER),
     Case("an approver who subscribes", "POST", WEBHOOKS, 403, "", {"json": HOOK}, role=Role.APPROVER),
 ]
 
-CASES = BODIES + FILES + READS + CALLERS
+CASES = BODIES + DISCARDS + FILES + READS + CALLERS
 
 
 @dataclass(frozen=True)
@@ -282,8 +364,16 @@ def _target(database_url: str, redis_url: str) -> Iterator[Target]:
     api.runtime.tokens.revoke("revoked", by=SETTER)
     with api.runtime.database.write() as connection:
         connection.exec_driver_sql("UPDATE marketplace_api_tokens SET expires_at = created_at WHERE name = 'expired'")
-    plan, (approved, _) = api.imported(), api.approved()
-    yield Target(api, {"{plan}": f"{ANALYSIS}/{plan}", "{approved}": f"{ANALYSIS}/{approved}"}, tokens)
+    plan, (approved, job) = api.imported(), api.approved()
+    letter, message = archive_one(api.runtime.database), archive_unreadable(api.runtime.database)
+    paths = {
+        "{plan}": f"{ANALYSIS}/{plan}",
+        "{approved}": f"{ANALYSIS}/{approved}",
+        "{job}": f"{LETTERS}/{job}",
+        "{letter}": f"{LETTERS}/{letter}",
+        "{message}": f"{LETTERS}/{message}",
+    }
+    yield Target(api, paths, tokens)
     api.close()
 
 
@@ -297,7 +387,8 @@ def test_it_is_refused_and_nothing_changes(target: Target, case: Case) -> None:
     if isinstance(options.get("data"), dict) and "file" in options["data"]:
         name, content = options["data"]["file"]
         options["data"] = {**options["data"], "file": (BytesIO(content), name)}
-    answer = target.api.call(case.method, target.paths.get(case.path, case.path), case.role, **options)
+    path = re.sub(r"^{\w+}", lambda name: target.paths[name[0]], case.path)
+    answer = target.api.call(case.method, path, case.role, **options)
 
     problem = problem_of(answer)
     assert answer.status_code == case.status, problem

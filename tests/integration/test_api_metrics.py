@@ -6,8 +6,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from app.domain.errors import BadAnswerError
+from app.domain.jobs import JobKind
+from app.domain.stuck_plans import StuckCause
 from app.metrics import METRICS
 from tests.api import Api, api_on
+from tests.letters import archive_many, archive_one, archive_unreadable
 from tests.pipeline import raising
 from tests.servers import free_port
 
@@ -86,18 +89,59 @@ def test_levels_do_not_depend_on_the_process_that_tells_them(api: Api) -> None:
         other.close()
 
 
+def stuck(api: Api) -> dict[str, float]:
+    """Return how many plans are stuck for each cause that there is; the others must be told as 0."""
+    found = samples(api)
+    counts = {cause: value(found, "marketplace_stuck_plans", cause=cause) for cause in StuckCause}
+    return {cause: count for cause, count in counts.items() if count}
+
+
 def test_a_plan_without_tasks_is_stuck_after_the_limit(api: Api) -> None:
     plan_id, _ = api.approved()
-    assert value(samples(api), "marketplace_stuck_plans") == 0
+    assert stuck(api) == {}
     api.age(plan_id, seconds=api.settings.jobs.stuck_after_seconds + 1)
-    assert value(samples(api), "marketplace_stuck_plans") == 1
+    assert stuck(api) == {"waiting": 1}
 
 
 def test_a_plan_that_ended_as_a_dead_letter_is_not_stuck(api: Api) -> None:
     plan_id, job_id = api.approved()
     api.executor(raising(BadAnswerError("no JSON"))).run(job_id)
     api.age(plan_id, seconds=3600)
-    assert value(samples(api), "marketplace_stuck_plans") == 0
+    assert stuck(api) == {}
+
+
+def test_the_mode_and_paused_queues_are_told(api: Api) -> None:
+    before = samples(api)
+    assert (value(before, "marketplace_mode", mode="queue"), value(before, "marketplace_mode", mode="sync")) == (1, 0)
+    assert value(before, "marketplace_queue_paused", queue="analysis") == 0
+    api.call("PUT", "/api/marketplace/mode", json={"mode": "sync", "reason": "roll back"})
+    api.call("POST", "/api/marketplace/queue/pause", json={"queue": "analysis", "reason": "roll back"})
+    after = samples(api)
+    assert (value(after, "marketplace_mode", mode="queue"), value(after, "marketplace_mode", mode="sync")) == (0, 1)
+    assert value(after, "marketplace_queue_paused", queue="analysis") == 1
+    assert value(after, "marketplace_queue_paused", queue="phase1-tasks") == 0
+
+
+def test_dead_letters_are_told_until_somebody_has_decided_on_them(api: Api) -> None:
+    timed_out, discarded = archive_many(api.runtime.database, 2)
+    archive_one(api.runtime.database, kind=JobKind.ANALYSIS, reason="bad_answer")
+    archive_unreadable(api.runtime.database)
+    api.call("DELETE", f"/api/marketplace/dead-letters/{discarded}?reason=a+test")
+
+    def waiting(found: dict[tuple[str, tuple[tuple[str, str], ...]], float]) -> dict[tuple[str, str], float]:
+        return {
+            (dict(labels)["kind"], dict(labels)["error_class"]): count
+            for (name, labels), count in found.items()
+            if name == "marketplace_dead_letters" and count
+        }
+
+    found = samples(api)
+    assert waiting(found) == {("phase1", "recoverable"): 1, ("analysis", "permanent"): 1, ("none", "message"): 1}
+    api.call("POST", f"/api/marketplace/dead-letters/{timed_out}/retry")
+    found = samples(api)
+    assert waiting(found) == {("analysis", "permanent"): 1, ("none", "message"): 1}
+    assert value(found, "marketplace_dead_letters_resolved_total", outcome="retried") == 1
+    assert value(found, "marketplace_dead_letters_resolved_total", outcome="discarded") == 1
 
 
 def test_redis_tells_its_connections_and_memory(sqlite_api: Api) -> None:
@@ -119,7 +163,8 @@ def test_what_the_database_cannot_tell_is_left_out(sqlite_template: Path, tmp_pa
     with api_on(redis_url, sqlite_template, tmp_path) as api:
         api.lose_database()
         found = samples(api)
-        assert not {"marketplace_queue_pending_jobs", "marketplace_stuck_plans"} & names_of(found)
+        unknown = {"marketplace_queue_pending_jobs", "marketplace_stuck_plans", "marketplace_mode"}
+        assert not unknown & names_of(found)
         assert value(found, "marketplace_redis_up") == 1
 
 

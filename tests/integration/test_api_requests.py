@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,15 @@ def test_without_redis_the_limits_hold_within_the_process(sqlite_template: Path,
     with api_on(f"redis://127.0.0.1:{free_port()}/0", sqlite_template, tmp_path, web=LIMITS) as api:
         assert statuses(api, 6) == [200] * 5 + [429]
         assert statuses(api, 4, None) == [401] * 3 + [429]
+
+
+def test_of_calls_that_meet_an_outage_at_once_each_one_is_counted(sqlite_template: Path, tmp_path: Path) -> None:
+    with (
+        api_on(f"redis://127.0.0.1:{free_port()}/0", sqlite_template, tmp_path, web=LIMITS) as api,
+        ThreadPoolExecutor(12) as callers,
+    ):
+        found = list(callers.map(lambda _: api.get(JOBS).status_code, range(12)))
+    assert sorted(found) == [200] * 5 + [429] * 7
 
 
 def test_a_frozen_redis_holds_no_call_up_for_long_and_is_used_again_when_it_is_back(

@@ -6,6 +6,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, select
 
+from app.domain.controls import Mode
+from app.domain.deadline import Deadline
 from app.domain.errors import ConflictError, InvalidInputError, NotFoundError
 from app.domain.jobs import QUEUES, JobKind, JobStatus, PlanStatus
 from app.storage.schema import audit_log, events, jobs, plans
@@ -104,5 +106,19 @@ def test_an_approval_counts_even_when_redis_is_away(pipeline: Pipeline) -> None:
     pipeline.redis.connection_pool.disconnect()
     pipeline.redis.connection_pool.connection_kwargs["port"] = 1
     job_id = pipeline.approved()
-    assert pipeline.job(job_id).status == JobStatus.PENDING
+    assert pipeline.job(job_id).status == JobStatus.COMPLETED
     assert pipeline.value("marketplace_hints_sent_total", sender="web", outcome="failed") == 1
+    assert pipeline.value("marketplace_job_runs_total", kind="phase1", via="sync") == 1
+    assert [attempt.worker for attempt in pipeline.attempts(job_id)] == ["web-1"]
+
+
+def test_a_process_that_is_busy_leaves_the_job_to_the_scheduler(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.redis.connection_pool.connection_kwargs["port"] = 1
+    answer_by = Deadline.after(60)
+    remaining = iter([60.0, 44.0])
+    monkeypatch.setattr(Deadline, "remaining_seconds", property(lambda _self: next(remaining)))
+    approval = pipeline.approvals.approve(pipeline.imported(), by=APPROVER, request_id=None, answer_by=answer_by)
+    assert (approval.job_status, approval.mode) == (JobStatus.PENDING, Mode.QUEUE)
+    assert pipeline.attempts(approval.job_id) == []

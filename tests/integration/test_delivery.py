@@ -139,3 +139,12 @@ def test_a_delivery_whose_process_died_is_taken_over_and_its_old_owner_shut_out(
         (taken,) = claim(connection, owner="other")
         assert not end_delivery(connection, lost, error=None, retry_in_seconds=None)
         assert end_delivery(connection, taken, error=None, retry_in_seconds=None)
+
+
+def test_a_scheduler_that_is_told_to_stop_begins_no_more_deliveries(pipeline: Pipeline, receiver: Receiver) -> None:
+    subscribe(pipeline, receiver.url, EventType.ENQUEUED)
+    for _ in range(5):
+        pipeline.approved()
+    answers = iter([True, False])
+    assert delivery_of(pipeline, WebhookSettings(concurrency=2)).deliver_due(partial(next, answers)) == 2
+    assert [row.status for row in rows(pipeline)].count("pending") == 3

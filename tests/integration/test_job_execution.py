@@ -4,6 +4,7 @@ import threading
 from collections.abc import Mapping
 
 import pytest
+import structlog
 from sqlalchemy import Connection, update
 
 from app.domain.errors import (
@@ -93,7 +94,7 @@ def test_a_recoverable_error_is_retried_and_stands_in_the_history(pipeline: Pipe
     assert [attempt.outcome for attempt in attempts] == [AttemptOutcome.RETRYING, AttemptOutcome.COMPLETED]
     assert attempts[0].error_message == str(error)
     assert pipeline.job(job_id).error_message is None
-    assert pipeline.value("marketplace_job_retries_sum", kind="phase1") == 1
+    assert pipeline.value("marketplace_job_retries_sum", kind="phase1", outcome="completed") == 1
 
 
 def test_a_job_ends_as_a_dead_letter_after_three_retries(pipeline: Pipeline) -> None:
@@ -139,12 +140,73 @@ def test_retries_wait_1_5_and_30_seconds(database: Database, redis_url: str) -> 
     pipeline.close()
 
 
+def test_every_scheduled_retry_is_counted_with_its_error_and_its_pause(pipeline: Pipeline) -> None:
+    job_id = pipeline.approved()
+    pipeline.bodies[JobKind.PHASE1] = raising(NetworkError("reset"), RateLimitedError("slow down", 20.0))
+    assert pipeline.executor.run(job_id) == RunEnd.RETRYING
+    assert pipeline.executor.run(job_id) == RunEnd.RETRYING
+    for code in ("network", "rate_limited"):
+        assert pipeline.value("marketplace_retries_scheduled_total", kind="phase1", error=code) == 1
+    assert pipeline.value("marketplace_retry_delay_seconds_count", kind="phase1") == 2
+    assert pipeline.value("marketplace_retry_delay_seconds_sum", kind="phase1") == 20
+
+
+def test_successes_after_a_retry_can_be_told_from_those_without_and_from_failures(pipeline: Pipeline) -> None:
+    for errors in ([], [NetworkError("x")], [NetworkError("x"), BadAnswerError("y")], [BadAnswerError("y")]):
+        pipeline.bodies[JobKind.PHASE1] = raising(*errors)
+        job_id = pipeline.approved()
+        while pipeline.executor.run(job_id) is RunEnd.RETRYING:
+            pass
+
+    def ended(outcome: str, up_to: str) -> float:
+        return pipeline.value("marketplace_job_retries_bucket", kind="phase1", outcome=outcome, le=up_to)
+
+    for outcome in ("completed", "failed"):
+        assert (ended(outcome, "0.0"), ended(outcome, "+Inf")) == (1, 2)
+
+
+def test_every_failed_attempt_is_logged_with_its_number_and_its_reason(pipeline: Pipeline) -> None:
+    pipeline.bodies[JobKind.PHASE1] = raising(NetworkError("reset"), BadAnswerError("no JSON"))
+    job_id = pipeline.approved()
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logs:
+        pipeline.executor.run(job_id)
+        pipeline.executor.run(job_id)
+    fields = ("event", "attempt", "error_code", "error", "retry", "delay", "no_retry")
+    told = [tuple(log.get(name) for name in fields) for log in logs if "error_code" in log]
+    assert told == [
+        ("job_retry_scheduled", 1, "network", "reset", 1, 0.0, None),
+        ("job_failed", 2, "bad_answer", "no JSON", 1, None, "permanent"),
+    ]
+
+
+def test_the_total_time_of_a_job_runs_from_its_first_start(pipeline: Pipeline) -> None:
+    job_id = pipeline.approved()
+    with pipeline.database.write() as connection:
+        hour_ago = {name: now_plus(seconds) for name, seconds in (("created_at", -3600), ("deadline_at", -3480))}
+        connection.execute(update(jobs).values(hour_ago))
+    left = []
+
+    def body(run: JobRun) -> Finished:
+        left.append(run.claim.seconds_left)
+        raise NetworkError("reset")
+
+    pipeline.bodies[JobKind.PHASE1] = body
+    assert pipeline.executor.run(job_id) == RunEnd.RETRYING
+    with pipeline.database.write() as connection:
+        connection.execute(update(jobs).values(deadline_at=now_plus(50)))
+    assert pipeline.executor.run(job_id) == RunEnd.RETRYING
+    assert left == [pytest.approx(120, abs=5), pytest.approx(50, abs=5)]
+
+
 def test_a_retry_that_would_come_after_the_total_deadline_is_not_made(pipeline: Pipeline) -> None:
     job_id = pipeline.approved()
     with pipeline.database.write() as connection:
         connection.execute(update(jobs).values(deadline_at=now_plus(-1)))
     pipeline.bodies[JobKind.PHASE1] = raising(NetworkError("reset"))
     assert pipeline.executor.run(job_id) == RunEnd.FAILED
+    assert (
+        "no retry: it would come after a pause of 0 s, and the job has 0 s left" in pipeline.job(job_id).error_message
+    )
 
 
 def test_a_run_that_lost_its_lease_writes_nothing(pipeline: Pipeline) -> None:
@@ -156,7 +218,7 @@ def test_a_run_that_lost_its_lease_writes_nothing(pipeline: Pipeline) -> None:
             connection.execute(update(jobs).values(lease_until_at=now_plus(-1)))
         assert pipeline.sweeper.reap() == 1
         pipeline.bodies[JobKind.PHASE1] = lambda _run: Finished(lambda _c: {"by": "second"})
-        assert other.run(job_id) == RunEnd.COMPLETED
+        assert other.run(job_id, crash_count=1) == RunEnd.COMPLETED
         return Finished(lambda _connection: {"by": "first"})
 
     pipeline.bodies[JobKind.PHASE1] = body

@@ -7,11 +7,11 @@ import pytest
 import structlog
 from pydantic import SecretStr
 
+from app.schema_wait import wait_for_schema
 from app.settings import DatabaseSettings
 from app.storage.database import Database
 from app.storage.migrate import upgrade
 from tests.servers import wait_until
-from worker.schema_wait import wait_for_schema
 
 
 @pytest.fixture

@@ -3,8 +3,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import structlog
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from app.domain.errors import NetworkError, RedisUnavailableError
 from app.domain.jobs import QUEUES, JobKind, JobStatus, PlanStatus
@@ -110,7 +109,7 @@ def test_hints_that_redis_refused_stay_due(pipeline: Pipeline, monkeypatch: pyte
     pipeline.approved()
     make_due(pipeline)
 
-    def refuse(*_args: object) -> None:
+    def refuse(*_args: object, **_options: object) -> None:
         raise RedisUnavailableError("Redis: ConnectionError")
 
     with monkeypatch.context() as patch:
@@ -129,8 +128,8 @@ def test_a_job_whose_lease_ran_out_is_due_again_and_its_old_run_is_shut_out(pipe
     row = pipeline.job(job_id)
     assert (row.status, row.fence, row.crash_count, row.error_count) == (JobStatus.PENDING, 2, 1, 0)
     assert pipeline.attempts(job_id)[0].outcome == "lost"
-    assert pipeline.executor.run(job_id) == RunEnd.COMPLETED
-    assert pipeline.value("marketplace_leases_reaped_total", kind="phase1") == 1
+    assert pipeline.executor.run(job_id, crash_count=1) == RunEnd.COMPLETED
+    assert pipeline.value("marketplace_leases_reaped_total", kind="phase1", cause="lease_expired") == 1
 
 
 def test_a_lease_that_still_runs_is_left_alone(pipeline: Pipeline) -> None:
@@ -201,11 +200,16 @@ def test_answers_older_than_their_use_are_forgotten(pipeline: Pipeline) -> None:
         assert connection.scalars(select(agent_answers.c.question_hash)).all() == ["new"]
 
 
-def test_a_completed_job_that_its_plan_does_not_know_is_told_and_not_repaired(pipeline: Pipeline) -> None:
-    job_id = pipeline.approved()
-    plan_id = pipeline.job(job_id).plan_id
-    pipeline.executor.run(job_id)
-    with structlog.testing.capture_logs() as logs:
-        pipeline.sweeper.reconcile()
-    assert [(log["event"], log["plan_id"]) for log in logs] == [("completed_job_without_latch", str(plan_id))]
-    assert pipeline.plan(plan_id).phase1_job_id is None
+def test_an_analysis_without_a_job_gets_one(pipeline: Pipeline) -> None:
+    requested = pipeline.analyses.request(
+        title=None, channels=["amazon"], context=None, origin="analysis", by=APPROVER, request_id=None
+    )
+    with pipeline.database.write() as connection:
+        connection.execute(delete(events))
+        connection.execute(delete(jobs))
+    pipeline.sweeper.reconcile()
+    pipeline.sweeper.reconcile()
+    with pipeline.database.read() as connection:
+        rows = connection.execute(select(jobs)).all()
+    assert [(row.plan_id, row.kind) for row in rows] == [(requested.plan_id, JobKind.ANALYSIS)]
+    assert pipeline.hints.waiting(QUEUES[JobKind.ANALYSIS]) == 2

@@ -1,47 +1,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from functools import partial
+import time
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 import structlog
-from dramatiq import Message
 
 from app.domain.errors import DatabaseUnavailableError, NetworkError
-from app.domain.jobs import ACTOR, QUEUES, JobKind, JobStatus
+from app.domain.jobs import QUEUES, JobKind, JobMessage, JobStatus
 from app.job_execution import Finished
+from app.job_queue.hint_messages import Delivery, read_hint
 from app.job_runs import JobRun
-from app.settings import WorkerSettings
 from app.storage.database import Database
 from tests.pipeline import APPROVER, Pipeline, raising
-from tests.servers import free_port, running_valkey, wait_until
-from worker.pool import WorkerPool, run_hint
-
-
-@contextmanager
-def working(pipeline: Pipeline, **settings: int) -> Iterator[WorkerPool]:
-    worker_settings = WorkerSettings(poll_milliseconds=20, **settings)
-    pool = WorkerPool(
-        pipeline.redis,
-        pipeline.hints._namespace,
-        worker_settings,
-        pipeline.executor,
-        pipeline.heartbeat,
-        pipeline.metrics,
-    )
-    pool.start()
-    try:
-        yield pool
-    finally:
-        pool.stop(grace_seconds=10)
-
-
-def ends(pipeline: Pipeline, job_id: UUID, status: JobStatus = JobStatus.COMPLETED) -> None:
-    wait_until(lambda: pipeline.job(job_id).status == status, what=f"job {status}")
+from tests.servers import running_valkey, wait_until
+from tests.workers import ends, working
+from worker.broker import HintBroker
+from worker.pool import run_hint
 
 
 def test_a_hint_makes_its_job_run(pipeline: Pipeline) -> None:
@@ -125,44 +102,124 @@ def test_stopping_gives_back_what_does_not_end_in_time(pipeline: Pipeline) -> No
     assert (row.status, row.error_count, row.crash_count) == (JobStatus.PENDING, 0, 0)
 
 
-@pytest.mark.parametrize(
-    "message",
-    [{}, {"v": 2, "jobId": str(uuid4())}, {"v": 1, "jobId": "x"}, {"v": 1, "jobId": str(uuid4()), "more": 1}],
-    ids=["empty", "unknown version", "no id", "unknown field"],
-)
-def test_a_hint_that_is_not_understood_is_counted_and_dropped(pipeline: Pipeline, message: dict[str, object]) -> None:
-    hint: Message[None] = Message(
-        queue_name=QUEUES[JobKind.PHASE1], actor_name=ACTOR, args=(), kwargs={"message": message}, options={}
-    )
-    with working(pipeline):
-        pipeline.hints._broker.enqueue(hint)
-        wait_until(
-            lambda: pipeline.value("marketplace_unexpected_errors_total", place="job") == 1,
-            what="the hint to be dropped",
-        )
-        ends(pipeline, pipeline.approved())
-
-
 def test_a_hint_is_dropped_when_the_database_is_away(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(_job_id: object) -> None:
+    def away(_job_id: object, *, crash_count: int) -> None:  # noqa: ARG001 -- the executor's signature
         raise DatabaseUnavailableError("sqlite: locked")
 
     monkeypatch.setattr(pipeline.executor, "run", away)
     with structlog.testing.capture_logs() as logs:
-        run_hint(pipeline.executor, pipeline.metrics, {"v": 1, "jobId": str(uuid4())})
+        run_hint(
+            pipeline.executor,
+            pipeline.dead_messages,
+            pipeline.metrics,
+            Delivery("phase1-tasks", b""),
+            JobMessage(job_id=uuid4()),
+        )
     assert [log["event"] for log in logs] == ["hint_dropped"]
 
 
-def test_workers_go_on_after_redis_was_away(database: Database, tmp_path: Path) -> None:
-    server = partial(running_valkey, tmp_path, port=free_port(), password="of-this-test")
-    with ExitStack() as stack:
-        with server() as url:
-            pipeline = Pipeline(database, url)
-            stack.callback(pipeline.close)
-            stack.enter_context(working(pipeline))
-            ends(pipeline, pipeline.approved())
-        job_id = pipeline.approved()
-        assert pipeline.value("marketplace_hints_sent_total", sender="web", outcome="failed") == 1
-        stack.enter_context(server())
-        pipeline.recovery.recover([pipeline.job(job_id).plan_id], by=APPROVER, request_id=None)
-        ends(pipeline, job_id)
+def test_a_hint_is_taken_at_once_however_seldom_an_idle_worker_polls(pipeline: Pipeline) -> None:
+    with working(pipeline, redis_timeout_seconds=20, poll_milliseconds=5000):
+        ends(pipeline, pipeline.approved())
+        # Both consumers have just begun to wait for 5 s.
+        ends(pipeline, pipeline.approved(), seconds=3)
+
+
+def test_an_idle_worker_sends_one_command_per_queue_and_poll(database: Database, tmp_path: Path) -> None:
+    with running_valkey(tmp_path) as url:
+        pipeline = Pipeline(database, url)
+
+        def polls() -> int:
+            return int(pipeline.redis.info("commandstats").get("cmdstat_blmpop", {}).get("calls", 0))
+
+        with working(pipeline, poll_milliseconds=1000):
+            wait_until(polls, what="the worker to begin")
+            before, started = polls(), time.monotonic()
+            wait_until(lambda: polls() >= before + 4, what="four polls")
+            # Two consumers that wait for a second each; with less than a second for the way.
+            assert time.monotonic() - started > 1
+        pipeline.close()
+
+
+def test_a_busy_worker_leaves_hints_to_others(pipeline: Pipeline) -> None:
+    began, go_on = threading.Barrier(3), threading.Event()
+
+    def body(_run: JobRun) -> Finished:
+        began.wait(30)
+        assert go_on.wait(30)
+        return Finished(lambda _connection: {})
+
+    pipeline.bodies[JobKind.PHASE1] = body
+    with (
+        working(pipeline, owner="one", phase1_threads=1, analysis_threads=0),
+        working(pipeline, owner="other", phase1_threads=1, analysis_threads=0),
+    ):
+        job_ids = [pipeline.approved() for _ in range(2)]
+        # Neither begins before both run.
+        began.wait(30)
+        assert {pipeline.job(job_id).lease_owner for job_id in job_ids} == {"one", "other"}
+        go_on.set()
+        for job_id in job_ids:
+            ends(pipeline, job_id)
+
+
+def test_no_hint_is_taken_that_no_thread_is_free_for(pipeline: Pipeline) -> None:
+    began, go_on = threading.Event(), threading.Event()
+
+    def body(_run: JobRun) -> Finished:
+        began.set()
+        assert go_on.wait(30)
+        return Finished(lambda _connection: {})
+
+    pipeline.bodies[JobKind.PHASE1] = body
+    with working(pipeline, phase1_threads=1, analysis_threads=0):
+        job_ids = [pipeline.approved() for _ in range(3)]
+        assert began.wait(30)
+        assert pipeline.hints.waiting(QUEUES[JobKind.PHASE1]) == 2
+        go_on.set()
+        for job_id in job_ids:
+            ends(pipeline, job_id)
+
+
+def test_a_worker_that_stops_takes_no_more_hints_while_its_jobs_end(pipeline: Pipeline) -> None:
+    began, go_on = threading.Event(), threading.Event()
+
+    def body(_run: JobRun) -> Finished:
+        began.set()
+        assert go_on.wait(30)
+        return Finished(lambda _connection: {})
+
+    pipeline.bodies[JobKind.PHASE1] = body
+    with working(pipeline, phase1_threads=2) as pool:
+        running = pipeline.approved()
+        assert began.wait(30)
+        stopping = threading.Thread(target=pool.stop, kwargs={"grace_seconds": 30})
+        stopping.start()
+        (group, *_) = pool._running
+        (consumer,) = group.worker.consumers.values()
+        consumer.join(30)
+        late = pipeline.approved()
+        go_on.set()
+        stopping.join(30)
+    assert pipeline.job(running).status == JobStatus.COMPLETED
+    assert pipeline.job(late).status == JobStatus.PENDING
+    assert pipeline.hints.waiting(QUEUES[JobKind.PHASE1]) == 1
+
+
+def test_hints_that_no_thread_has_begun_with_are_given_back_in_their_order(pipeline: Pipeline) -> None:
+    job_ids = [pipeline.approved() for _ in range(4)]
+    broker = HintBroker(
+        pipeline.hints,
+        [QUEUES[JobKind.PHASE1]],
+        threads=3,
+        poll_seconds=0.1,
+        pause_seconds=lambda _failures: 0.0,
+        bury=pipeline.dead_messages.bury,
+    )
+    consumer = broker.consume("phase1")
+    handed_out = [next(consumer), next(consumer)]
+    consumer.close()
+    consumer.requeue([message for message in handed_out if message is not None])
+    taken = pipeline.hints.take([QUEUES[JobKind.PHASE1]], limit=8, wait_seconds=0.1)
+    assert [read_hint(delivery.body) for delivery in taken] == [JobMessage(job_id=job_id) for job_id in job_ids]
+    assert broker.room.wait(0) == 3

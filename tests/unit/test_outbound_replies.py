@@ -8,6 +8,7 @@ from app.domain.errors import (
     DeadlineExceededError,
     MarketplaceError,
     RateLimitedError,
+    RecoverableError,
     RemoteAuthError,
     RemoteRejectedError,
     RemoteServerError,
@@ -42,10 +43,14 @@ def test_success_passes(status: int) -> None:
         (408, DeadlineExceededError),
         (413, RemoteRejectedError),
         (422, RemoteRejectedError),
+        (425, RateLimitedError),
         (429, RateLimitedError),
         (500, RemoteServerError),
+        (501, RemoteRejectedError),
         (502, RemoteServerError),
         (503, RemoteServerError),
+        (504, RemoteServerError),
+        (505, RemoteRejectedError),
         (599, RemoteServerError),
         (999, RemoteRejectedError),
     ],
@@ -76,9 +81,10 @@ def test_retry_after_is_read_in_both_forms(value: str | None, seconds: float | N
     assert retry_after_seconds(value, _NOW) == seconds
 
 
-def test_a_rate_limit_carries_what_the_other_side_asked_for() -> None:
-    with pytest.raises(RateLimitedError) as limited:
-        raise_for_status(Reply(429, {"Retry-After": "7"}, b""))
+@pytest.mark.parametrize("status", [425, 429, 500, 503])
+def test_an_error_carries_how_long_the_other_side_asked_to_be_left_alone(status: int) -> None:
+    with pytest.raises(RecoverableError) as limited:
+        raise_for_status(Reply(status, {"Retry-After": "7"}, b""))
     assert limited.value.retry_after_seconds == 7.0
 
 

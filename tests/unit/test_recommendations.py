@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import pytest
+
+from app.cli.main import marketplace
+from app.domain.controls import MODE, Mode, QueueState, queue_control
+from app.domain.dead_letters import ErrorClass
+from app.domain.jobs import JobKind
+from app.domain.stuck_plans import StuckCause
+from app.recommendations import NEEDED, Findings, OverallStatus, Recommendation, Severity, overall, recommend
+from app.storage.controls import Control
+from app.storage.job_reads import DeadLetterCount
+
+API = json.loads((Path(__file__).parents[2] / "docs/reference/openapi.json").read_text())
+
+
+def findings(
+    *, stuck: dict[StuckCause, int] | None = None, controls: dict[str, str] | None = None, everything: bool = False
+) -> Findings:
+    """Return what was found where nothing is wrong but this, or where everything is."""
+    running = {queue_control(kind): QueueState.RUNNING for kind in JobKind} | {MODE: Mode.QUEUE}
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    return Findings(
+        now=now,
+        redis_ok=not everything,
+        missing=list(NEEDED) if everything else [],
+        stuck=dict.fromkeys(StuckCause, int(everything)) | (stuck or {}),
+        controls={name: Control(value, "a look", now, "ana") for name, value in (running | (controls or {})).items()},
+        pending=dict.fromkeys(JobKind, 7),
+        dead_letters=[
+            DeadLetterCount(kind, "network", ErrorClass.RECOVERABLE, 1) for kind in (*JobKind, None) if everything
+        ],
+    )
+
+
+EVERYTHING = recommend(
+    findings(everything=True, controls={MODE: Mode.SYNC, queue_control(JobKind.PHASE1): QueueState.PAUSED})
+)
+
+
+def test_where_nothing_is_wrong_nothing_is_to_be_done() -> None:
+    assert recommend(findings()) == []
+    assert overall([]) is OverallStatus.HEALTHY
+
+
+@pytest.mark.parametrize("cause", sorted(set(StuckCause) - {StuckCause.QUEUE_PAUSED}))
+def test_each_cause_has_its_own_action(cause: StuckCause) -> None:
+    (advice,) = recommend(findings(stuck={cause: 3}))
+    assert (advice.severity, advice.issue, advice.count) == (Severity.CRITICAL, f"stuck_{cause}", 3)
+    assert sum(advice.action == other.action for other in EVERYTHING) == 1
+
+
+def test_plans_that_wait_for_a_paused_queue_are_no_fault_of_theirs() -> None:
+    assert recommend(findings(stuck={StuckCause.QUEUE_PAUSED: 3})) == []
+
+
+def test_every_command_that_is_named_exists() -> None:
+    context = click.Context(marketplace)
+    commands = {match for advice in EVERYTHING for match in re.findall(r"`marketplace ([a-z -]+)", advice.action)}
+    assert commands
+    for words in commands:
+        command: click.Command | None = marketplace
+        for word in words.split(" --")[0].split():
+            assert isinstance(command, click.Group), words
+            command = command.get_command(context, word)
+            assert command is not None, words
+
+
+def test_every_call_that_is_named_exists() -> None:
+    calls = {match for advice in EVERYTHING for match in re.findall(r"\b(GET|POST|PUT) (/[a-z/]+[a-z])", advice.action)}
+    assert calls
+    for method, path in calls:
+        assert method.lower() in API["paths"][path], path
+
+
+@pytest.mark.parametrize(
+    ("severities", "status"),
+    [
+        ([Severity.INFO], OverallStatus.HEALTHY),
+        ([Severity.INFO, Severity.WARNING], OverallStatus.DEGRADED),
+        ([Severity.WARNING, Severity.CRITICAL], OverallStatus.CRITICAL),
+    ],
+    ids=["info", "warning", "critical"],
+)
+def test_the_worst_of_them_is_the_overall_status(severities: list[Severity], status: OverallStatus) -> None:
+    assert overall([Recommendation(severity, "x", 1, "y") for severity in severities]) is status
