@@ -73,6 +73,18 @@ load: setup setup-load ## 1,000 approvals at up to 100 users against a stack of 
 bench: setup ## latency and throughput beside a bare Dramatiq actor, with a report
 	@$(BIN)/python -m tests.bench
 
+.PHONY: faults
+faults: setup ## break things under load (kill, freeze, flush, lock ...) and count what is lost, with a report
+	@$(BIN)/python -m tests.faults
+
+.PHONY: approve-states
+approve-states: setup ## time approvals while Redis is up, killed, frozen, full, read-only, refusing, silent, unreachable
+	@$(BIN)/python -m tests.faults.approve
+
+.PHONY: crash-points
+crash-points: setup ## kill at every row of the crash table and measure the repair, with a report
+	@$(BIN)/python -m tests.crash_points $(if $(PAGE),--page $(PAGE))
+
 .PHONY: picture
 picture: setup ## record the demo as docs/pictures/demo.svg
 	@$(BIN)/marketplace demo --svg docs/pictures/demo.svg
