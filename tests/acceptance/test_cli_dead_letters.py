@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
+import click
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import func, select
@@ -84,6 +85,11 @@ def test_a_thousand_letters_are_retried_once_however_often_somebody_clicks(
             .join(jobs, jobs.c.job_id == tasks.c.job_id)
             .where(jobs.c.retry_of.in_(failed))
         )
+    click.echo(f"dry run: {foreseen['retried']} of {foreseen['matched']} would be retried")
+    for number, answer in enumerate(clicks, start=1):
+        found, retried, skipped = (answer[name] for name in ("matched", "retried", "skipped"))
+        click.echo(f"click {number}: {found} found, {retried} retried, {skipped} skipped")
+    click.echo(f"new jobs: {len(followers)}, tasks: {created}")
     assert sorted(followers) == sorted(failed)
     assert created == 3 * 1000
 
