@@ -8,7 +8,7 @@ from sqlalchemy import Connection, literal, select, update
 
 from app.domain.dead_letters import DEADLINE_EXCEEDED
 from app.domain.jobs import JobKind, JobStatus
-from app.storage.clock import now_plus
+from app.storage.clock import now_plus, once_now_plus
 from app.storage.controls import is_held, switched_within
 from app.storage.dead_letters import archive_job
 from app.storage.schema import jobs
@@ -30,7 +30,7 @@ def abandon(connection: Connection, kind: JobKind, *, after_seconds: float, limi
         .where(
             pending,
             jobs.c.kind == kind,
-            jobs.c.available_at < select(now_plus(-after_seconds)).scalar_subquery(),
+            jobs.c.available_at < once_now_plus(-after_seconds),
             jobs.c.deadline_at < now_plus(),
             ~is_held(kind),
             # What they waited in a pause does not count.

@@ -8,7 +8,17 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, BindParameter, ColumnElement, Connection, Dialect, cast, select, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Dialect,
+    ScalarSelect,
+    cast,
+    select,
+    type_coerce,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -65,3 +75,11 @@ def now_plus(seconds: float | BindParameter[float] = 0.0) -> ColumnElement[int]:
     if isinstance(seconds, BindParameter):
         return now + cast(seconds * 1000, BigInteger)
     return now + round(seconds * 1000) if seconds else now
+
+
+def once_now_plus(seconds: float = 0.0) -> ScalarSelect[int]:
+    """Return the same as a subquery, which a statement reads once.
+
+    PostgreSQL uses no index for a clock that moves while it reads.
+    """
+    return select(now_plus(seconds)).scalar_subquery()

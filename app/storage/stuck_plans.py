@@ -1,8 +1,7 @@
 """Plans that make no progress although they should.
 
 Each stage is looked at through an index that holds no finished jobs, so the cost does not grow with those. States and
-kinds stand in the statements as literals, for a partial index serves no parameter; the time is a subquery, for
-PostgreSQL uses no index for a clock that moves while it reads.
+kinds stand in the statements as literals, for a partial index serves no parameter.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from app.domain.controls import HELD
 from app.domain.jobs import JobKind, JobStatus, PlanStatus
 from app.domain.stuck_plans import StuckCause
 from app.settings import JobSettings
-from app.storage.clock import now_plus
+from app.storage.clock import now_plus, once_now_plus
 from app.storage.controls import queue_state
 from app.storage.schema import attempts, dead_letters, jobs, plans
 
@@ -138,7 +137,7 @@ def _stages(settings: JobSettings, paused: tuple[JobKind, ...]) -> list[Select[*
 
 def _waiting(kind: JobKind, limit_seconds: float, *, paused: bool) -> Select[*tuple[Any, ...]]:
     cause = case(
-        (and_(jobs.c.started_at.is_not(None), jobs.c.deadline_at < _ago(0)), _word(StuckCause.PAST_DEADLINE)),
+        (and_(jobs.c.started_at.is_not(None), jobs.c.deadline_at < once_now_plus()), _word(StuckCause.PAST_DEADLINE)),
         (jobs.c.error_count > 0, _word(StuckCause.RETRY_OVERDUE)),
         else_=_word(StuckCause.WAITING),
     )
@@ -152,7 +151,7 @@ def _waiting(kind: JobKind, limit_seconds: float, *, paused: bool) -> Select[*tu
     ).where(
         jobs.c.status == _word(JobStatus.PENDING),
         jobs.c.kind == _word(kind),
-        jobs.c.available_at < _ago(limit_seconds),
+        jobs.c.available_at < once_now_plus(-limit_seconds),
     )
 
 
@@ -171,8 +170,8 @@ def _running(settings: JobSettings) -> Select[*tuple[Any, ...]]:
         .where(
             jobs.c.status == _word(JobStatus.ACTIVE),
             # What is older is told as an expired lease; without a bound, SQLite may not use the index.
-            jobs.c.lease_until_at > _ago(_LEASE_SECONDS),
-            attempts.c.started_at < _ago(beyond) - jobs.c.timeout_seconds * 1000,
+            jobs.c.lease_until_at > once_now_plus(-_LEASE_SECONDS),
+            attempts.c.started_at < once_now_plus(-beyond) - jobs.c.timeout_seconds * 1000,
         )
     )
 
@@ -186,7 +185,7 @@ def _lease_expired(settings: JobSettings) -> Select[*tuple[Any, ...]]:
         _word(StuckCause.LEASE_EXPIRED),
         jobs.c.lease_until_at,
         literal(limit),
-    ).where(jobs.c.status == _word(JobStatus.ACTIVE), jobs.c.lease_until_at < _ago(limit))
+    ).where(jobs.c.status == _word(JobStatus.ACTIVE), jobs.c.lease_until_at < once_now_plus(-limit))
 
 
 def _approved(*newest: JobStatus | str) -> Select[*tuple[Any, ...]]:
@@ -219,7 +218,7 @@ def _without_open_job(
     )
     left = (
         select(plans.c.id, since_at.label("since_at"))
-        .where(waiting, since_at <= _ago(0), ~is_open)
+        .where(waiting, since_at <= once_now_plus(), ~is_open)
         .cte(f"without_open_{kind}")
         .prefix_with("MATERIALIZED")
     )
@@ -257,7 +256,7 @@ def _failed_without_letter() -> Select[*tuple[Any, ...]]:
         jobs.c.kind.in_([_word(kind) for kind in JobKind]),
         jobs.c.status == _word(JobStatus.FAILED),
         # The time of its last hint, which is never much before its end.
-        jobs.c.next_dispatch_at > _ago(_LETTER_SECONDS),
+        jobs.c.next_dispatch_at > once_now_plus(-_LETTER_SECONDS),
         ~letter,
     )
 
@@ -282,7 +281,3 @@ def _found(
 
 def _word(value: str) -> BindParameter[str]:
     return literal(str(value), String, literal_execute=True)
-
-
-def _ago(seconds: float) -> ScalarSelect[int]:
-    return select(now_plus(-seconds)).scalar_subquery()

@@ -11,12 +11,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal, select, update
 
 from app.domain.dead_letters import CRASH_LIMIT
 from app.domain.jobs import AttemptOutcome, JobKind, JobStatus, LossCause
 from app.storage.attempts import close_attempt
-from app.storage.clock import now_plus
+from app.storage.clock import now_plus, once_now_plus
 from app.storage.controls import is_held
 from app.storage.dead_letters import archive_job
 from app.storage.schema import CRASHED, jobs
@@ -234,12 +234,17 @@ def clamp(connection: Connection, *, lease_seconds: float, clamp_seconds: float)
         .where(jobs.c.status == JobStatus.ACTIVE, jobs.c.lease_until_at > now_plus(lease_seconds + 2))
         .values(lease_until_at=now_plus(lease_seconds))
     ).rowcount
-    waits = connection.execute(
-        update(jobs)
-        .where(
-            jobs.c.status == JobStatus.PENDING,
-            or_(jobs.c.available_at > now_plus(clamp_seconds), jobs.c.next_dispatch_at > now_plus(clamp_seconds)),
-        )
-        .values(available_at=now_plus(), next_dispatch_at=now_plus())
-    ).rowcount
+    waits = 0
+    for kind in JobKind:
+        # A literal, for a partial index serves no parameter.
+        pending = and_(jobs.c.status == literal(JobStatus.PENDING.value, literal_execute=True), jobs.c.kind == kind)
+        for time in (jobs.c.available_at, jobs.c.next_dispatch_at):
+            # The end of an index tells that there is none, and PostgreSQL then reads no job.
+            latest = select(func.max(time)).where(pending).scalar_subquery()
+            too_far = once_now_plus(clamp_seconds)
+            waits += connection.execute(
+                update(jobs)
+                .where(pending, time > too_far, latest > too_far)
+                .values(available_at=now_plus(), next_dispatch_at=now_plus())
+            ).rowcount
     return leases + waits
