@@ -85,6 +85,10 @@ approve-states: setup ## time approvals while Redis is up, killed, frozen, full,
 crash-points: setup ## kill at every row of the crash table and measure the repair, with a report
 	@$(BIN)/python -m tests.crash_points $(if $(PAGE),--page $(PAGE))
 
+.PHONY: protocol
+protocol: setup ## try to break the job protocol with random orders of moves and faults
+	@$(BIN)/python -m tests.protocol
+
 .PHONY: bulk-retry
 bulk-retry: setup ## retry 1,000 dead letters by filter with a double click, and count what was done
 	@$(BIN)/pytest tests/acceptance/test_cli_dead_letters.py -k thousand -n 0 -q --no-header -rP

@@ -41,14 +41,22 @@ class ProtocolMachine(RuleBasedStateMachine):
     database: ClassVar[DoubtfulDatabase]
     clock: ClassVar[Clock]
     directory: ClassVar[Path]
+    #: How many orders of moves were begun, and how many times what must hold was checked.
+    orders: ClassVar[int]
+    checks: ClassVar[int]
 
     @classmethod
     def on(cls, database: DoubtfulDatabase, clock: Clock, directory: Path) -> type[ProtocolMachine]:
         """Return the machine that makes its worlds here, one after the other."""
-        return type(cls.__name__, (cls,), {"database": database, "clock": clock, "directory": directory})
+        return type(
+            cls.__name__,
+            (cls,),
+            {"database": database, "clock": clock, "directory": directory, "orders": 0, "checks": 0},
+        )
 
     def __init__(self) -> None:
         super().__init__()
+        type(self).orders += 1
         self.world = ProtocolWorld(self.database, self.clock, self.directory)
         self.plans: list[UUID] = []
         self.decided: dict[UUID, PlanStatus] = {}
@@ -129,20 +137,25 @@ class ProtocolMachine(RuleBasedStateMachine):
     @precondition(lambda self: self._running())
     @rule(which=WHICH, doubts=DOUBTS)
     def complete(self, which: int, doubts: tuple[bool, ...]) -> None:
-        self._finish(which, doubts, None)
+        self._finish(self._one_of_running(which), doubts, None)
 
     @precondition(lambda self: self._running())
     @rule(which=WHICH, doubts=DOUBTS, error=st.sampled_from([NetworkError("reset"), PermanentError("refused")]))
     def fail(self, which: int, doubts: tuple[bool, ...], error: MarketplaceError) -> None:
-        self._finish(which, doubts, error)
+        self._finish(self._one_of_running(which), doubts, error)
 
-    @precondition(lambda self: self._running())
-    @rule()
-    def freeze(self) -> None:
-        """Stop every process past its lease, and let others take its jobs over: it goes on later, in vain."""
+    @rule(which=WHICH, goes_on=st.booleans())
+    def freeze(self, which: int, *, goes_on: bool) -> None:
+        """Stop busy processes past their leases, and let others take over: they go on in vain, at once or later."""
+        self.dispatch_and_take_all_hints()
+        if not self._running():
+            return
+        frozen = self._one_of_running(which)
         self.world.clock.advance(self.world.settings.lease_seconds + 1)
         self.world.sweeper.reap()
         self.dispatch_and_take_all_hints()
+        if goes_on:
+            self._finish(frozen, (), None)
 
     @rule(worker=WHICH, how=st.sampled_from(["stops", "dies", "dies with its host"]))
     def end_worker(self, worker: int, how: str) -> None:
@@ -215,6 +228,7 @@ class ProtocolMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_database_is_consistent(self) -> None:
+        type(self).checks += 1
         self.what_must_hold.check(rows_of(self.world.database), self.decided, self.world.clock.now_ms)
 
     def teardown(self) -> None:
@@ -276,9 +290,7 @@ class ProtocolMachine(RuleBasedStateMachine):
             if job.status == JobStatus.PENDING and not (left_alone and job.crash_count == 0):
                 assert ms(max(job.available_at, job.next_dispatch_at)) > self.world.clock.now_ms
 
-    def _finish(self, which: int, doubts: tuple[bool, ...], error: MarketplaceError | None) -> None:
-        runs = self._running()
-        run = runs[which % len(runs)]
+    def _finish(self, run: Run, doubts: tuple[bool, ...], error: MarketplaceError | None) -> None:
         assert run.claim is not None
         job = self._job(run.claim.job_id)
         is_held = job.status == JobStatus.ACTIVE and job.fence == run.claim.fence
@@ -291,6 +303,10 @@ class ProtocolMachine(RuleBasedStateMachine):
             assert end in {RunEnd.LOST, None}, "a run that had lost its lease was believed"
         elif len(doubts) < END_TRIES:
             assert end in ({RunEnd.RETRYING, RunEnd.FAILED} if error else {RunEnd.COMPLETED})
+
+    def _one_of_running(self, which: int) -> Run:
+        runs = self._running()
+        return runs[which % len(runs)]
 
     def _running(self) -> list[Run]:
         return [run for worker in self.workers for run in worker.runs]
