@@ -11,16 +11,13 @@ from sqlalchemy import Row, delete, insert, select, update
 
 from app.dead_letters import BulkRetry, RetriedLetter
 from app.domain.dead_letters import ErrorClass, LetterFilter, LetterStatus, SkipCause
-from app.domain.errors import BadAnswerError, ConflictError, InvalidInputError, NetworkError, NotFoundError
+from app.domain.errors import BadAnswerError, ConflictError, InvalidInputError, NotFoundError
 from app.domain.jobs import QUEUES, JobKind, JobStatus, PlanStatus
 from app.domain.roles import Actor, Role
 from app.job_execution import RunEnd
 from app.letter_retry import retry_letter
 from app.recovery import RecoveryAction
-from app.settings import JobSettings
 from app.storage import sweeps
-from app.storage.clock import now_plus
-from app.storage.database import Database
 from app.storage.letter_reads import retry_candidate
 from app.storage.plans import set_latch
 from app.storage.schema import audit_log, dead_letters, events, jobs, plans
@@ -372,39 +369,3 @@ def test_a_letter_of_the_version_before_is_retried_like_any_other(pipeline: Pipe
         connection.execute(insert(dead_letters).values({name: getattr(row, name) for name in OLD_COLUMNS}))
     assert letter(pipeline, failed).status == LetterStatus.WAITING
     assert retry(pipeline, failed).retry_of == failed
-
-
-def failure(pipeline: Pipeline, job_id: UUID) -> dict[str, Any]:
-    """Return what the event of a failure tells of the dead letter."""
-    with pipeline.database.read() as connection:
-        data = connection.scalars(
-            select(events.c.data).where(events.c.job_id == job_id, events.c.type == "job:failed")
-        ).one()
-    told: dict[str, Any] = data["deadLetter"]
-    return told
-
-
-def test_the_event_of_a_failure_tells_of_the_dead_letter(pipeline: Pipeline) -> None:
-    job_id = pipeline.approved()
-    pipeline.bodies[JobKind.PHASE1] = raising(NetworkError("reset"), BadAnswerError("no JSON"))
-    for _ in range(2):
-        pipeline.executor.run(job_id)
-    assert failure(pipeline, job_id) == {
-        "id": str(job_id),
-        "reason": "bad_answer",
-        "errorClass": "permanent",
-        "attempts": 2,
-    }
-
-
-def test_the_event_of_too_many_crashes_tells_of_the_dead_letter(database: Database, redis_url: str) -> None:
-    pipeline = Pipeline(database, redis_url, JobSettings(crash_limit=0))
-    job_id = pipeline.approved()
-    with database.write() as connection:
-        connection.execute(
-            update(jobs).values(status=JobStatus.ACTIVE, lease_owner="worker-1", lease_until_at=now_plus(-1))
-        )
-    pipeline.sweeper.reap()
-    told = failure(pipeline, job_id)
-    pipeline.close()
-    assert (told["reason"], told["errorClass"]) == ("crash_limit", "crash")
