@@ -6,11 +6,13 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from pydantic import SecretStr
+from sqlalchemy import text
 
 from app.settings import DatabaseSettings
 from app.storage.database import Database
 from app.storage.migrate import differences, upgrade
 from app.storage.revisions import NEWEST, REVISIONS, current_revision, is_migrated
+from app.storage.schema import jobs, plans
 
 
 def test_the_migrated_database_is_the_schema(database: Database) -> None:
@@ -21,6 +23,20 @@ def test_the_migrated_database_is_the_schema(database: Database) -> None:
 def test_migrating_again_changes_nothing(database: Database) -> None:
     assert upgrade(database) == NEWEST
     assert differences(database) == []
+
+
+@pytest.mark.parametrize("database_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True)
+def test_tables_that_change_all_the_time_are_vacuumed_often(database: Database) -> None:
+    with database.read() as connection:
+        found = connection.execute(
+            text("SELECT relname, reloptions FROM pg_class WHERE relkind = 'r' AND reloptions IS NOT NULL")
+        )
+        options = {row.relname: dict(option.split("=") for option in row.reloptions) for row in found}
+    asked = {
+        table.name: {name: str(value) for name, value in table.dialect_options["postgresql"]["with"].items()}
+        for table in (plans, jobs)
+    }
+    assert options == asked
 
 
 def test_several_processes_may_migrate_at_once(empty_database_url: str) -> None:
