@@ -68,7 +68,12 @@ class Api:
         self.settings = Settings(
             database=DatabaseSettings(url=SecretStr(database_url)),
             # Time enough for a Redis that is well, however busy the machine.
-            redis=RedisSettings(url=SecretStr(redis_url), namespace=namespace, fail_fast_timeout_seconds=0.5),
+            redis=RedisSettings(
+                url=SecretStr(redis_url),
+                namespace=namespace,
+                fail_fast_timeout_seconds=1.0,
+                fail_fast_pause_seconds=1.5,
+            ),
             agents=AgentsSettings(items=SecretStr(AGENTS)),
             jobs=JobSettings(retry_delays_seconds=(0.0,)),
             outbound=OutboundSettings(allow_private_agents=True, allow_private_webhooks=True),
