@@ -16,7 +16,8 @@ from app.agents.question import Question
 from app.domain.deadline import Deadline
 from app.domain.errors import MarketplaceError
 from app.domain.plan import AnalysisPlan
-from app.storage.answers import keep_answer, kept_answer
+from app.metrics import FALLBACKS, LiveMetrics
+from app.storage.answers import KeptAnswer, keep_answer, kept_answer
 from app.storage.database import Database
 from app.storage.transitions import Claim
 
@@ -27,32 +28,43 @@ _log = structlog.stdlib.get_logger(__name__)
 class ChannelAnswer:
     """What is known of one channel.
 
-    `plan` is None when there is neither an answer nor a kept one; `error` is what the agent did instead of answering.
+    `source` tells where it comes from: the agent, now or in an earlier attempt of the job; the cache of last good
+    answers; or nowhere, and then `plan` is None. `error` is why the agent did not answer.
     """
 
     channel: str
-    source: Literal["agent", "cache", "none"]
+    source: Literal["agent", "cache", "empty"]
     plan: AnalysisPlan | None = None
     notes: tuple[str, ...] = ()
     error: MarketplaceError | None = None
     answered_at: datetime | None = None
+    age_seconds: float | None = None
+
+    @property
+    def is_fallback(self) -> bool:
+        """Whether something else stands in for the agent's answer."""
+        return self.source != "agent"
 
     def report(self) -> dict[str, object]:
         """Return what a job's result says of this channel, as camelCase JSON."""
-        report: dict[str, object] = {"channel": self.channel, "source": self.source}
+        report: dict[str, object] = {"channel": self.channel, "source": self.source, "fallback": self.is_fallback}
         if self.error is not None:
             report |= {"errorCode": self.error.code, "error": str(self.error)[:500]}
         if self.source == "cache" and self.answered_at is not None:
             report["answeredAt"] = self.answered_at.isoformat().replace("+00:00", "Z")
+            report["ageSeconds"] = round(self.age_seconds or 0.0)
         return report
 
 
 class AgentRound:
     """Asks agents; an answer is kept at once, so that a retry or a later job has it to fall back on."""
 
-    def __init__(self, database: Database, gateway: AgentGateway, *, cache_seconds: float) -> None:
+    def __init__(
+        self, database: Database, gateway: AgentGateway, metrics: LiveMetrics, *, cache_seconds: float
+    ) -> None:
         self._database = database
         self._gateway = gateway
+        self._metrics = metrics
         self._cache_seconds = cache_seconds
 
     def ask(self, questions: Sequence[Question], deadline: Deadline, claim: Claim) -> list[ChannelAnswer]:
@@ -63,8 +75,8 @@ class AgentRound:
         Raises:
             DatabaseUnavailableError: Answers could not be kept or looked up.
         """
-        if not questions:
-            return []
+        if len(questions) <= 1:
+            return [self._ask_one(question, deadline, claim) for question in questions]
         with ThreadPoolExecutor(len(questions), thread_name_prefix="agent") as pool:
             futures = [
                 pool.submit(copy_context().run, self._ask_one, question, deadline, claim) for question in questions
@@ -74,11 +86,11 @@ class AgentRound:
     def _ask_one(self, question: Question, deadline: Deadline, claim: Claim) -> ChannelAnswer:
         agent = self._gateway.agent_for(question.channel)
         if agent is None:
-            return ChannelAnswer(question.channel, "none")
+            return ChannelAnswer(question.channel, "empty")
         if claim.attempt_number > 1:
             kept = self._kept(agent, question)
-            if kept is not None and kept[1] >= claim.created_at:
-                return ChannelAnswer(question.channel, "agent", kept[0], answered_at=kept[1])
+            if kept is not None and kept.answered_at >= claim.created_at:
+                return ChannelAnswer(question.channel, "agent", _plan_of(kept), answered_at=kept.answered_at)
         try:
             answer = self._gateway.ask(agent, question, deadline, is_retry=claim.error_count > 0)
         except MarketplaceError as error:
@@ -96,19 +108,29 @@ class AgentRound:
 
     def _fall_back(self, agent: str, question: Question, error: MarketplaceError) -> ChannelAnswer:
         kept = self._kept(agent, question)
+        self._metrics.count(FALLBACKS, agent=agent, source="empty" if kept is None else "cache")
         if kept is None:
-            return ChannelAnswer(question.channel, "none", error=error)
-        plan, answered_at = kept
-        _log.warning("kept_answer_used", agent=agent, error_code=error.code, answered_at=answered_at.isoformat())
-        return ChannelAnswer(question.channel, "cache", plan, error=error, answered_at=answered_at)
+            return ChannelAnswer(question.channel, "empty", error=error)
+        _log.warning("kept_answer_used", agent=agent, error_code=error.code, age_seconds=kept.age_seconds)
+        return ChannelAnswer(
+            question.channel,
+            "cache",
+            _plan_of(kept),
+            error=error,
+            answered_at=kept.answered_at,
+            age_seconds=kept.age_seconds,
+        )
 
-    def _kept(self, agent: str, question: Question) -> tuple[AnalysisPlan, datetime] | None:
+    def _kept(self, agent: str, question: Question) -> KeptAnswer | None:
         with self._database.read() as connection:
-            kept = kept_answer(
+            return kept_answer(
                 connection,
                 agent=agent,
                 purpose=question.purpose,
                 digest=question.digest(),
                 newer_than_seconds=self._cache_seconds,
             )
-        return None if kept is None else (AnalysisPlan.model_validate(kept[0]), kept[1])
+
+
+def _plan_of(kept: KeptAnswer) -> AnalysisPlan:
+    return AnalysisPlan.model_validate(kept.answer)

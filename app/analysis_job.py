@@ -1,7 +1,8 @@
 """The analysis job: every channel's agent is asked at once, and their answers become one plan.
 
 A channel whose agent fails falls back to that agent's last good answer to the same question, else stays empty and is
-named in the plan's notes. Only when no channel has anything is the attempt a failure.
+named in the plan's notes. When no channel has anything, the attempt is a failure, unless no agent was even asked
+because their circuits are open: then the plan is empty, and says so.
 docs/decisions/analysis-fallback.md
 """
 
@@ -14,8 +15,9 @@ from sqlalchemy import Connection
 
 from app.agent_round import AgentRound, ChannelAnswer
 from app.agents.question import Question
-from app.domain.errors import BadAnswerError, NotFoundError
+from app.domain.errors import BadAnswerError, CircuitOpenError, NotFoundError
 from app.domain.plan import MAX_ITEMS, MAX_TEXT, AnalysisPlan, Phase
+from app.domain.spans import format_span
 from app.job_execution import Finished
 from app.job_runs import JobRun
 from app.storage.database import Database
@@ -48,16 +50,12 @@ class AnalysisJob:
         # A twentieth of the attempt is kept back, so that what was answered in time is still written within it.
         answers = self._agents.ask(questions, run.deadline.within(run.deadline.remaining_seconds * 0.95), run.claim)
         run.advance(90)
-        answered = [answer for answer in answers if answer.plan is not None]
-        if not answered:
-            errors = [answer.error for answer in answers if answer.error is not None]
-            # One that another attempt may mend decides over one that it cannot.
-            raise next(filter(run.will_retry, errors), None) or next(
-                iter(errors), BadAnswerError("no agent serves any channel of this plan")
-            )
+        if all(answer.plan is None for answer in answers):
+            _raise_unless_refused(run, answers)
         plan, notes = merge(answers), notes_of(answers)
         result = {
             "channels": [answer.report() for answer in answers],
+            "fallback": any(answer.is_fallback for answer in answers),
             "opportunityCount": len(plan.opportunities),
             "phaseCount": len(plan.phases),
         }
@@ -68,6 +66,16 @@ class AnalysisJob:
             return result
 
         return Finished(write)
+
+
+def _raise_unless_refused(run: JobRun, answers: Sequence[ChannelAnswer]) -> None:
+    errors = [answer.error for answer in answers if answer.error is not None]
+    if errors and all(isinstance(error, CircuitOpenError) for error in errors):
+        return
+    # One that another attempt may mend decides over one that it cannot.
+    raise next(filter(run.will_retry, errors), None) or next(
+        iter(errors), BadAnswerError("no agent serves any channel of this plan")
+    )
 
 
 def merge(answers: Sequence[ChannelAnswer]) -> AnalysisPlan:
@@ -94,10 +102,17 @@ def notes_of(answers: Sequence[ChannelAnswer]) -> list[str]:
     notes = []
     for answer in answers:
         if answer.error is not None:
-            fallback = "its last good answer is used" if answer.source == "cache" else "this channel is empty"
-            notes.append(f"{answer.channel}: the agent failed ({answer.error.code}), {fallback}")
+            refused = isinstance(answer.error, CircuitOpenError)
+            happened = "was not asked, its circuit is open" if refused else f"failed ({answer.error.code})"
+            notes.append(f"{answer.channel}: the agent {happened}; {_stand_in(answer)}")
         notes += [f"{answer.channel}: {note}" for note in answer.notes]
     return notes
+
+
+def _stand_in(answer: ChannelAnswer) -> str:
+    if answer.age_seconds is None:
+        return "this channel is empty"
+    return f"its last good answer is used, {format_span(answer.age_seconds)} old"
 
 
 def _merge_phases(phases: Sequence[tuple[str, Phase]]) -> tuple[Phase, ...]:

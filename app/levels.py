@@ -13,6 +13,9 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from redis import Redis, RedisError
 
+from app.breakers.breakers import Breakers
+from app.breakers.circuit_view import CircuitView
+from app.domain.breaker import CircuitState
 from app.domain.controls import HELD, MODE, Mode, queue_control
 from app.domain.dead_letters import ErrorClass
 from app.domain.errors import DatabaseUnavailableError
@@ -20,6 +23,7 @@ from app.domain.jobs import QUEUES, JobKind, JobStatus
 from app.domain.stuck_plans import StuckCause
 from app.metrics import (
     ACTIVE_MODE,
+    BREAKER_STATE,
     DEAD_LETTERS,
     QUEUE_ACTIVE,
     QUEUE_COMPLETED,
@@ -50,16 +54,25 @@ _REDIS = (REDIS_UP, REDIS_CLIENTS, REDIS_MEMORY)
 
 
 class Levels(Collector):
-    """Reads queue depths, stuck plans and dead letters from the database, and Redis' own figures from Redis."""
+    """Reads each level at its source: the database, Redis, and for circuits this process, which follows them."""
 
-    def __init__(self, database: Database, redis: Redis, settings: JobSettings) -> None:
+    def __init__(self, database: Database, redis: Redis, breakers: Breakers, settings: JobSettings) -> None:
         self._database = database
         self._redis = redis
+        self._breakers = breakers
         self._settings = settings
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """Return the levels without figures; registering asks nobody."""
-        for metric in (*_BY_STATUS.values(), QUEUE_PAUSED, ACTIVE_MODE, STUCK_PLANS, DEAD_LETTERS, *_REDIS):
+        for metric in (
+            *_BY_STATUS.values(),
+            QUEUE_PAUSED,
+            ACTIVE_MODE,
+            STUCK_PLANS,
+            DEAD_LETTERS,
+            BREAKER_STATE,
+            *_REDIS,
+        ):
             yield GaugeMetricFamily(metric.name, metric.help)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
@@ -69,6 +82,7 @@ class Levels(Collector):
         except DatabaseUnavailableError as error:
             _log.warning("levels_not_read", source="database", reason=str(error))
         yield from self._of_redis()
+        yield _of_breakers(self._breakers.views())
 
     def _of_database(self) -> list[GaugeMetricFamily]:
         with self._database.read() as connection:
@@ -103,6 +117,13 @@ def _of_controls(controls: Mapping[str, Control]) -> Iterator[GaugeMetricFamily]
     for kind, queue in QUEUES.items():
         paused.add_metric([queue], controls[queue_control(kind)].value in HELD)
     yield paused
+
+
+def _of_breakers(views: Sequence[CircuitView]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(BREAKER_STATE.name, BREAKER_STATE.help, labels=tuple(BREAKER_STATE.labels))
+    for view, state in product(views, CircuitState):
+        family.add_metric([view.agent, state], view.state is state)
+    return family
 
 
 def _of_stuck_plans(counts: Mapping[StuckCause, int]) -> GaugeMetricFamily:

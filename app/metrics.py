@@ -13,6 +13,7 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
+from app.domain.breaker import CircuitState, TurnCause
 from app.domain.controls import Mode
 from app.domain.dead_letters import ErrorClass, LetterStatus, MessageFault
 from app.domain.errors import RECOVERABLE_CODES
@@ -24,6 +25,9 @@ LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0
 AGENT_BUCKETS = (*LATENCY_BUCKETS, 30.0, 60.0, 120.0)
 #: Seconds; the pauses are 1, 5 and 30 s, or what an agent asks for.
 PAUSE_BUCKETS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+
+#: Seconds; a circuit is open for a minute or so at a time.
+RECOVERY_BUCKETS = (1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 21600.0)
 
 #: Stands for the configured agents, which are only known at run time.
 AGENTS = ("<agent>",)
@@ -192,6 +196,38 @@ AGENT_DURATION = Metric(
     {"agent": AGENTS},
     AGENT_BUCKETS,
 )
+BREAKER_STATE = Metric(
+    "marketplace_circuit_breaker_state",
+    "gauge",
+    "1 for the state that the agent's circuit is in, else 0",
+    {"agent": AGENTS, "state": tuple(CircuitState)},
+    level=True,
+)
+BREAKER_TURNS = Metric(
+    "marketplace_circuit_breaker_transitions_total",
+    "counter",
+    "Changes of the state of an agent's circuit, by the state after it and the cause",
+    {"agent": AGENTS, "state": tuple(CircuitState), "cause": tuple(TurnCause)},
+)
+BREAKER_REFUSALS = Metric(
+    "marketplace_circuit_breaker_refusals_total",
+    "counter",
+    "Calls to agents that were not made because the circuit was open",
+    {"agent": AGENTS},
+)
+BREAKER_RECOVERY = Metric(
+    "marketplace_circuit_breaker_recovery_seconds",
+    "histogram",
+    "Time from the first opening of a circuit until it closed again",
+    {"agent": AGENTS},
+    RECOVERY_BUCKETS,
+)
+FALLBACKS = Metric(
+    "marketplace_agent_fallbacks_total",
+    "counter",
+    "Answers that stood in for an agent that was not asked or failed: its last good one, or an empty one",
+    {"agent": AGENTS, "source": ("cache", "empty")},
+)
 REDIS_CONNECTIONS = Metric(
     "marketplace_redis_pool_connections",
     "gauge",
@@ -228,7 +264,7 @@ ERRORS = Metric(
     "marketplace_unexpected_errors_total",
     "counter",
     "Exceptions that nobody expected; each one is in the log with its traceback",
-    {"place": ("api", "job", "sweeper", "watch", "delivery", "heartbeat")},
+    {"place": ("api", "job", "sweeper", "watch", "delivery", "heartbeat", "breakers")},
 )
 
 METRICS: tuple[Metric, ...] = (
@@ -260,6 +296,11 @@ METRICS: tuple[Metric, ...] = (
     AGENT_CALLS,
     AGENT_RETRIES,
     AGENT_DURATION,
+    BREAKER_STATE,
+    BREAKER_TURNS,
+    BREAKER_REFUSALS,
+    BREAKER_RECOVERY,
+    FALLBACKS,
     REDIS_CONNECTIONS,
     REDIS_COMMANDS,
     REDIS_DURATION,

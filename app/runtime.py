@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from redis import Redis
 
 from app.agent_round import AgentRound
-from app.agents.configuration import AgentConfig, load_agents
+from app.agents.configuration import AgentConfig, breaker_rules, load_agents
 from app.agents.gateway import AgentGateway
 from app.analysis_job import AnalysisJob
 from app.announcements import Announcer
+from app.breaker_history import BreakerHistory
+from app.breakers.breakers import Breakers
+from app.breakers.shared_circuits import SharedCircuits
 from app.controls import Controls
 from app.domain.jobs import JobKind
 from app.domain.processes import ProcessRole
@@ -26,7 +29,7 @@ from app.outbound import Outbound
 from app.phase_one import PhaseOne
 from app.presence import Presence, presence_directory
 from app.recovery import Recovery
-from app.settings import Settings
+from app.settings import RedisSettings, Settings
 from app.storage.database import Database
 from app.storage.processes import show_process
 
@@ -44,6 +47,8 @@ class Runtime:
     hints: HintQueue
     announcer: Announcer
     webhooks_outbound: Outbound
+    breakers: Breakers
+    breaker_history: BreakerHistory
     gateway: AgentGateway
     recovery: Recovery
     controls: Controls
@@ -55,6 +60,8 @@ class Runtime:
     def close(self) -> None:
         """Leave the other processes, and close every connection."""
         self.membership.leave()
+        self.breakers.close()
+        self.breaker_history.close()
         self.gate.close()
         self.redis.connection_pool.disconnect()
         self.database.close()
@@ -72,15 +79,20 @@ def build_runtime(settings: Settings, role: ProcessRole, temper: Temper) -> Runt
     metrics = LiveMetrics(agents=[agent.name for agent in agents])
     database = Database(settings.database)
     client = {"patient": patient_client, "fail_fast": fail_fast_client}[temper](settings.redis, metrics)
-    gate = RedisGate(
-        limit_seconds=settings.redis.fail_fast_timeout_seconds, pause_seconds=settings.redis.fail_fast_pause_seconds
-    )
+    gate = _new_gate(settings.redis)
     namespace = settings.redis.namespace
     hints = HintQueue(client, namespace) if temper == "patient" else GatedHintQueue(client, namespace, gate)
     announcer = Announcer(hints, metrics)
     agents_outbound = Outbound(settings.outbound, allow_private=settings.outbound.allow_private_agents)
     webhooks_outbound = Outbound(settings.outbound, allow_private=settings.outbound.allow_private_webhooks)
-    gateway = AgentGateway(agents, agents_outbound, metrics, settings.agents)
+    history = BreakerHistory(database, metrics)
+    breakers = Breakers(
+        breaker_rules(agents, settings.breakers),
+        metrics,
+        shared=SharedCircuits(fail_fast_client(settings.redis, metrics), namespace, _new_gate(settings.redis)),
+        on_turn=history.keep,
+    )
+    gateway = AgentGateway(agents, agents_outbound, metrics, breakers, settings.agents)
     presence = Presence(role, presence_directory(settings.process.directory, settings.database.url.get_secret_value()))
     jobs = settings.jobs
     heartbeat = Heartbeat(
@@ -90,7 +102,7 @@ def build_runtime(settings: Settings, role: ProcessRole, temper: Temper) -> Runt
         lease_seconds=jobs.lease_seconds,
         show=lambda connection: show_process(database, connection, presence.owner, role),
     )
-    asking = AgentRound(database, gateway, cache_seconds=jobs.answer_cache_seconds)
+    asking = AgentRound(database, gateway, metrics, cache_seconds=jobs.answer_cache_seconds)
     bodies: dict[JobKind, JobBody] = {
         JobKind.PHASE1: PhaseOne(database, asking, metrics),
         JobKind.ANALYSIS: AnalysisJob(database, asking),
@@ -105,6 +117,8 @@ def build_runtime(settings: Settings, role: ProcessRole, temper: Temper) -> Runt
         hints=hints,
         announcer=announcer,
         webhooks_outbound=webhooks_outbound,
+        breakers=breakers,
+        breaker_history=history,
         gateway=gateway,
         recovery=Recovery(database, announcer, jobs, metrics),
         controls=Controls(database, hints, jobs),
@@ -113,3 +127,7 @@ def build_runtime(settings: Settings, role: ProcessRole, temper: Temper) -> Runt
         membership=Membership(database, presence, heartbeat, metrics, crash_limit=jobs.crash_limit),
         executor=JobExecutor(database, jobs, bodies, heartbeat, metrics, owner=presence.owner),
     )
+
+
+def _new_gate(settings: RedisSettings) -> RedisGate:
+    return RedisGate(limit_seconds=settings.fail_fast_timeout_seconds, pause_seconds=settings.fail_fast_pause_seconds)

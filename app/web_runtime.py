@@ -48,7 +48,7 @@ def build_web_runtime(settings: Settings) -> WebRuntime:
     shared = build_runtime(settings, ProcessRole.WEB, "fail_fast")
     health = HealthChecks(shared.database, shared.redis)
     # Levels are the same for all processes, so only one kind of process tells them.
-    shared.metrics.registry.register(Levels(shared.database, shared.redis, settings.jobs))
+    shared.metrics.registry.register(Levels(shared.database, shared.redis, shared.breakers, settings.jobs))
     in_place = InPlaceRuns(
         shared.executor, shared.metrics, via=RunVia.SYNC, limits={JobKind.PHASE1: settings.web.in_place_runs}
     )

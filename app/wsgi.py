@@ -36,5 +36,6 @@ def create() -> Flask:
 
 
 def _join(runtime: WebRuntime) -> None:
+    runtime.breakers.start()
     if wait_for_schema(runtime.database, threading.Event()):
         runtime.membership.join(is_well=lambda: True)

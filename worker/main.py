@@ -54,6 +54,7 @@ def run_worker(runtime: Runtime) -> None:
     runtime.membership.join(is_well=lambda: not watchdog.problems())
     if settings.metrics_port:
         serve_probes(settings.metrics_host, settings.metrics_port, runtime.metrics.registry, watchdog.problems)
+    runtime.breakers.start()
     pool.start()
     watchdog.start()
     _log.info("worker_started", pid=os.getpid(), role=runtime.presence.role)

@@ -42,6 +42,7 @@ def scheduler() -> None:
     runtime = build_runtime(settings, ProcessRole.SCHEDULER, "fail_fast")
     if not wait_for_schema(runtime.database, stop):
         return
+    runtime.breakers.start()
     jobs, metrics = settings.jobs, runtime.metrics
     sweeper = Sweeper(runtime.database, runtime.hints, runtime.recovery, jobs, metrics)
     fallback = Fallback(

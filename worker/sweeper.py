@@ -24,6 +24,7 @@ from app.recovery import Recovery
 from app.settings import JobSettings
 from app.storage import sweeps
 from app.storage.answers import forget_answers
+from app.storage.breaker_transitions import forget_transitions
 from app.storage.controls import waits_for_scheduler
 from app.storage.database import Database
 from app.storage.processes import forget_processes, is_running
@@ -117,6 +118,7 @@ class Sweeper:
                 connection, lease_seconds=self._settings.lease_seconds, clamp_seconds=self._settings.clamp_seconds
             )
             forget_answers(connection, older_than_seconds=self._settings.answer_cache_seconds)
+            forget_transitions(connection)
             forget_processes(connection, older_than_seconds=_PROCESS_KEPT_SECONDS)
         if clamped:
             _log.warning("impossible_times_clamped", jobs=clamped)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,12 +13,28 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
+from app.domain.breaker import BreakerRules
 from app.domain.channels import CHANNEL_PATTERN
 from app.domain.errors import ConfigurationError, InvalidInputError
 from app.outbound.targets import read_target
-from app.settings import AgentsSettings
+from app.settings import AgentsSettings, BreakerSettings
 
 Name = Annotated[str, Field(pattern=CHANNEL_PATTERN)]
+
+
+class BreakerConfig(BaseModel):
+    """What is different about one agent's circuit breaker; what is left out is as the settings say."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    failure_threshold: Annotated[int, Field(ge=1, le=1000)] | None = None
+    open_seconds: Annotated[float, Field(ge=0.1, le=3600)] | None = None
+    success_threshold: Annotated[int, Field(ge=1, le=100)] | None = None
+    half_open_probes: Annotated[int, Field(ge=1, le=100)] | None = None
+
+    def rules(self, settings: BreakerSettings) -> BreakerRules:
+        """Return the numbers that hold for this agent."""
+        return BreakerRules(**settings.model_dump() | self.model_dump(exclude_none=True))
 
 
 class AgentConfig(BaseModel):
@@ -36,6 +52,7 @@ class AgentConfig(BaseModel):
     temperature: Annotated[float, Field(ge=0, le=2)] | None = 0.2
     timeout_seconds: Annotated[float, Field(ge=1, le=120)] = 30.0
     api_key: SecretStr | None = None
+    breaker: BreakerConfig = BreakerConfig()
 
     @field_validator("url")
     @classmethod
@@ -86,6 +103,11 @@ def load_agents(settings: AgentsSettings, environ: Mapping[str, str] | None = No
     if problems:
         raise ConfigurationError("\n".join(problems))
     return tuple(agents)
+
+
+def breaker_rules(agents: Iterable[AgentConfig], settings: BreakerSettings) -> dict[str, BreakerRules]:
+    """Return the numbers of each agent's circuit breaker, by its name."""
+    return {agent.name: agent.breaker.rules(settings) for agent in agents}
 
 
 def _described(position: int, detail: ErrorDetails) -> str:

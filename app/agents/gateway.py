@@ -14,6 +14,7 @@ from app.agents import http_protocol, openai_protocol
 from app.agents.configuration import AgentConfig
 from app.agents.question import Question
 from app.agents.retry_budget import RetryBudget
+from app.breakers.breakers import Breakers
 from app.domain.deadline import Deadline
 from app.domain.errors import (
     ConfigurationError,
@@ -64,6 +65,7 @@ class AgentGateway:
         configs: Iterable[AgentConfig],
         outbound: Outbound,
         metrics: LiveMetrics,
+        breakers: Breakers,
         settings: AgentsSettings | None = None,
     ) -> None:
         settings = settings or AgentsSettings()
@@ -73,6 +75,7 @@ class AgentGateway:
         }
         self._outbound = outbound
         self._metrics = metrics
+        self._breakers = breakers
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -98,18 +101,25 @@ class AgentGateway:
             NotFoundError: There is no such agent.
             RecoverableError: NetworkError, DeadlineExceededError, RateLimitedError, RemoteServerError or
                 RetryBudgetExhaustedError.
-            PermanentError: BadAnswerError, RemoteAuthError, RemoteRejectedError or ConfigurationError.
+            PermanentError: CircuitOpenError, BadAnswerError, RemoteAuthError, RemoteRejectedError or
+                ConfigurationError.
         """
         config = self._configs.get(agent)
         if config is None:
             raise NotFoundError(f"there is no agent {agent}")
         # Out of time before the call: that says nothing about the agent, so it is not counted as its failure.
         deadline.check()
-        self._spend(agent, is_retry=is_retry)
+        deadline = deadline.within(config.timeout_seconds)
+        with self._breakers.call(agent, deadline.remaining_seconds):
+            self._spend(agent, is_retry=is_retry)
+            return self._timed_call(config, question, deadline)
+
+    def _timed_call(self, config: AgentConfig, question: Question, deadline: Deadline) -> AgentAnswer:
+        agent = config.name
         started = time.monotonic()
         outcome = "other"
         try:
-            reading = self._call(config, question, deadline.within(config.timeout_seconds))
+            reading = self._call(config, question, deadline)
             outcome = "ok"
         except MarketplaceError as error:
             outcome = error.code

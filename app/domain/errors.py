@@ -102,6 +102,12 @@ class BadAnswerError(PermanentError):
     code = "bad_answer"
 
 
+class CircuitOpenError(PermanentError):
+    """The agent was not called: too many calls to it have failed, or an operator has opened its circuit."""
+
+    code = "circuit_open"
+
+
 class RemoteAuthError(PermanentError):
     """The other side did not accept our credentials (HTTP 401 or 403)."""
 

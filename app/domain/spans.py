@@ -25,3 +25,13 @@ def parse_span(field: str, text: str) -> int:
     if not 0 < seconds <= _MAX_SECONDS:
         raise InvalidInputError(field, f"{text[:60]!r} is no span of time: write 30s, 15m, 1h or 7d, up to 366d")
     return seconds
+
+
+def format_span(seconds: float) -> str:
+    """Return a span as people say it, in its largest whole unit, rounded down.
+
+    >>> format_span(5400), format_span(59.9)
+    ('1h', '59s')
+    """
+    unit = next((unit for unit in "dhm" if seconds >= _UNIT_SECONDS[unit]), "s")
+    return f"{int(seconds // _UNIT_SECONDS[unit])}{unit}"

@@ -2,6 +2,7 @@
 
 from app.settings.groups import (
     AgentsSettings,
+    BreakerSettings,
     DatabaseSettings,
     Group,
     JobSettings,
@@ -29,6 +30,7 @@ __all__ = [
     "COMMON_NAMES",
     "PREFIX",
     "AgentsSettings",
+    "BreakerSettings",
     "DatabaseSettings",
     "Group",
     "JobSettings",

@@ -241,6 +241,19 @@ class AgentsSettings(Group):
     """Retries to one agent per second that every process may make beside those, so that rare jobs can be retried."""
 
 
+class BreakerSettings(Group):
+    """The circuit breaker of each agent; the list of agents may set other numbers for single ones (`breaker:`)."""
+
+    failure_threshold: Annotated[int, Field(ge=1, le=1000)] = 5
+    """Failures in a row, over all processes, that open the circuit."""
+    open_seconds: Annotated[float, Field(ge=0.1, le=3600)] = 60.0
+    """How long it stays open before calls are tried again; longer when the agent asks for it, up to an hour."""
+    success_threshold: Annotated[int, Field(ge=1, le=100)] = 2
+    """Calls that must then succeed until it closes; one that fails opens it again."""
+    half_open_probes: Annotated[int, Field(ge=1, le=100)] = 2
+    """Such calls that may be under way at the same time, over all processes."""
+
+
 class OutboundSettings(Group):
     """Calls that leave the product: to agents and to webhooks."""
 

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from app.domain.errors import ConfigurationError
 from app.settings.groups import (
     AgentsSettings,
+    BreakerSettings,
     DatabaseSettings,
     Group,
     JobSettings,
@@ -65,6 +66,7 @@ class Settings(BaseSettings):
     scheduler: SchedulerSettings = SchedulerSettings()
     jobs: JobSettings = JobSettings()
     agents: AgentsSettings = AgentsSettings()
+    breakers: BreakerSettings = BreakerSettings()
     outbound: OutboundSettings = OutboundSettings()
     webhooks: WebhookSettings = WebhookSettings()
     log: LogSettings = LogSettings()

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import BigInteger, Connection, delete, select, type_coerce
 
 from app.storage.clock import now_plus
 from app.storage.database import Database
 from app.storage.schema import agent_answers
+
+
+@dataclass(frozen=True)
+class KeptAnswer:
+    """An answer that an agent gave."""
+
+    answer: Mapping[str, Any]
+    answered_at: datetime
+    age_seconds: float
+    """By the database's clock."""
 
 
 def keep_answer(
@@ -30,17 +41,18 @@ def keep_answer(
 
 def kept_answer(
     connection: Connection, *, agent: str, purpose: str, digest: str, newer_than_seconds: float
-) -> tuple[Mapping[str, Any], datetime] | None:
-    """Return the last good answer and when it was given, or None when there is none that is new enough."""
+) -> KeptAnswer | None:
+    """Return the last good answer, or None when there is none that is new enough."""
+    age = now_plus() - type_coerce(agent_answers.c.answered_at, BigInteger)
     row = connection.execute(
-        select(agent_answers.c.answer, agent_answers.c.answered_at).where(
+        select(agent_answers.c.answer, agent_answers.c.answered_at, age.label("age")).where(
             agent_answers.c.agent == agent,
             agent_answers.c.purpose == purpose,
             agent_answers.c.question_hash == digest,
             agent_answers.c.answered_at > now_plus(-newer_than_seconds),
         )
     ).one_or_none()
-    return None if row is None else (row.answer, row.answered_at)
+    return None if row is None else KeptAnswer(row.answer, row.answered_at, max(0, row.age) / 1000)
 
 
 def forget_answers(connection: Connection, *, older_than_seconds: float) -> int:

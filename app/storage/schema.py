@@ -299,6 +299,29 @@ controls = Table(
     Column("changed_by", String(100), nullable=False),
 )
 
+breaker_transitions = Table(
+    "marketplace_breaker_transitions",
+    metadata,
+    # Each change of the state of an agent's circuit.
+    Column("id", Uuid, primary_key=True),
+    Column("agent", String(40), nullable=False),
+    Column("at", Timestamp, nullable=False),
+    Column("from_state", String(20), nullable=False),
+    Column("to_state", String(20), nullable=False),
+    Column("cause", String(20), nullable=False),
+    Column("generation", Integer, nullable=False),
+    # For how long it was opened, or is held closed.
+    Column("seconds", Float),
+    # Of an operator: who, and why.
+    Column("actor", String(100)),
+    Column("reason", Text),
+    # Of a failure.
+    Column("error_code", String(50)),
+    Column("error", Text),
+    Index("ix_marketplace_breaker_transitions_agent", "agent", "at", "id"),
+    Index("ix_marketplace_breaker_transitions_at", "at", "id"),
+)
+
 audit_log = Table(
     "marketplace_audit_log",
     metadata,

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, event
 
 from app.agent_round import AgentRound
 from app.agents.gateway import AgentGateway
+from app.breakers.breakers import Breakers
 from app.domain.jobs import QUEUES, JobKind
 from app.job_execution import JobExecutor, RunEnd
 from app.job_queue.clients import patient_client
@@ -86,7 +87,7 @@ def shares_of_ours(database_url: str, redis_url: str, *, count: int) -> Shares:
     settings, jobs = RedisSettings(url=SecretStr(redis_url)), JobSettings()
     client = patient_client(settings, metrics)
     outbound = Outbound(OutboundSettings(), allow_private=False)
-    agents = AgentRound(database, AgentGateway((), outbound, metrics), cache_seconds=0)
+    agents = AgentRound(database, AgentGateway((), outbound, metrics, Breakers({}, metrics)), metrics, cache_seconds=0)
     heartbeat = Heartbeat(database, metrics, beat_seconds=jobs.beat_seconds, lease_seconds=jobs.lease_seconds)
     executor = JobExecutor(
         database, jobs, {JobKind.PHASE1: PhaseOne(database, agents, metrics)}, heartbeat, metrics, owner="bench"

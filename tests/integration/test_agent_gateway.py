@@ -31,6 +31,7 @@ from app.outbound import Outbound
 from app.settings import OutboundSettings
 from loadtest.agent_behaviours import AGENTS, VARIANTS
 from loadtest.agent_server import FakeAgents
+from tests.gateways import gateway_to
 from tests.raw_server import raw_server
 
 _QUESTION = Question("analysis", "amazon", "Shoes", "Sales fell in May.", None)
@@ -82,7 +83,7 @@ def _gateway(
     ]
     names = [config.name for config in configs]
     outbound = Outbound(OutboundSettings(**settings), allow_private=allow_private)
-    return AgentGateway(configs, outbound, metrics or LiveMetrics(agents=names))
+    return gateway_to(configs, metrics or LiveMetrics(agents=names), outbound=outbound)
 
 
 def _ask(gateway: AgentGateway, channel: str = "amazon", *, seconds: float = 5.0) -> AnalysisPlan:
@@ -95,7 +96,7 @@ def _single(url: str, **config: Any) -> AgentGateway:
     agent = AgentConfig.model_validate(
         {"name": "amazon", "channel": "amazon", "url": url, "protocol": "http", "timeout_seconds": 1.0, **config}
     )
-    return AgentGateway([agent], Outbound(OutboundSettings(), allow_private=True), LiveMetrics(agents=["amazon"]))
+    return gateway_to([agent], LiveMetrics(agents=["amazon"]))
 
 
 def test_it_knows_its_agents_and_their_channels(fakes: FakeAgents) -> None:

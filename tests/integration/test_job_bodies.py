@@ -10,18 +10,16 @@ from sqlalchemy import update
 
 from app.agent_round import AgentRound
 from app.agents.configuration import AgentConfig
-from app.agents.gateway import AgentGateway
 from app.analysis_job import AnalysisJob
 from app.domain.jobs import JobKind, PlanStatus
 from app.job_events import insert_announced_job
 from app.job_execution import RunEnd
-from app.outbound import Outbound
 from app.phase_one import PhaseOne
 from app.recovery import RecoveryAction
-from app.settings import OutboundSettings
 from app.storage.schema import jobs
 from loadtest.agent_behaviours import Behaviour
 from loadtest.agent_server import FakeAgents
+from tests.gateways import gateway_to
 from tests.pipeline import APPROVER, PLAN, Pipeline
 
 OPPORTUNITIES = {"opportunities": [{"title": "Photos", "priority": "high"}, {"title": "Ads", "priority": "low"}]}
@@ -40,8 +38,8 @@ def house(pipeline: Pipeline, agents: FakeAgents) -> Pipeline:
         AgentConfig(name=name, channel=name, url=f"{agents.url}/{name}/v1", model="fake", timeout_seconds=5)
         for name in ("amazon", "shopee")
     ]
-    gateway = AgentGateway(configs, Outbound(OutboundSettings(), allow_private=True), pipeline.metrics)
-    round_ = AgentRound(pipeline.database, gateway, cache_seconds=3600)
+    gateway = gateway_to(configs, pipeline.metrics)
+    round_ = AgentRound(pipeline.database, gateway, pipeline.metrics, cache_seconds=3600)
     pipeline.bodies[JobKind.PHASE1] = PhaseOne(pipeline.database, round_, pipeline.metrics)
     pipeline.bodies[JobKind.ANALYSIS] = AnalysisJob(pipeline.database, round_)
     return pipeline
@@ -177,7 +175,7 @@ def test_an_analysis_goes_on_without_an_agent_that_fails_and_says_so(house: Pipe
     behave(agents, "shopee", "dead")
     plan_id, job_id = requested(house, "amazon", "shopee")
     assert house.executor.run(job_id) is RunEnd.COMPLETED
-    assert house.plan(plan_id).notes[-1] == "shopee: the agent failed (network), this channel is empty"
+    assert house.plan(plan_id).notes[-1] == "shopee: the agent failed (network); this channel is empty"
 
 
 def test_an_answer_without_phase_numbers_is_numbered_and_noted(house: Pipeline, agents: FakeAgents) -> None:

@@ -14,16 +14,15 @@ from pydantic import SecretStr
 
 from app.agent_round import AgentRound
 from app.agents.configuration import AgentConfig
-from app.agents.gateway import AgentGateway
 from app.domain.jobs import JobKind
 from app.job_execution import Finished, RunEnd
 from app.job_runs import JobRun
-from app.outbound import Outbound
 from app.phase_one import PhaseOne
-from app.settings import AgentsSettings, DatabaseSettings, JobSettings, OutboundSettings
+from app.settings import AgentsSettings, DatabaseSettings, JobSettings
 from app.storage.database import Database
 from loadtest.agent_behaviours import Behaviour
 from loadtest.agent_server import FakeAgents
+from tests.gateways import NEVER_OPENS, gateway_to
 from tests.pipeline import Pipeline
 
 JOBS = 500
@@ -55,9 +54,9 @@ def ask_through(house: Pipeline, agents: FakeAgents, settings: AgentsSettings) -
         AgentConfig(name=name, channel=name, url=f"{agents.url}/{name}/v1", model="fake")
         for name in ("amazon", "shopee")
     ]
-    gateway = AgentGateway(configs, Outbound(OutboundSettings(), allow_private=True), house.metrics, settings)
+    gateway = gateway_to(configs, house.metrics, settings=settings, breakers=NEVER_OPENS)
     house.bodies[JobKind.PHASE1] = PhaseOne(
-        house.database, AgentRound(house.database, gateway, cache_seconds=3600), house.metrics
+        house.database, AgentRound(house.database, gateway, house.metrics, cache_seconds=3600), house.metrics
     )
 
 

@@ -19,7 +19,6 @@ from sqlalchemy import Row, select
 
 from app.agent_round import AgentRound
 from app.agents.configuration import AgentConfig
-from app.agents.gateway import AgentGateway
 from app.analysis_job import AnalysisJob
 from app.domain.errors import (
     BadAnswerError,
@@ -33,10 +32,10 @@ from app.domain.errors import (
 )
 from app.domain.jobs import JobKind
 from app.job_execution import RunEnd
-from app.outbound import Outbound
-from app.settings import DatabaseSettings, JobSettings, OutboundSettings
+from app.settings import DatabaseSettings, JobSettings
 from app.storage.database import Database
 from app.storage.schema import attempts
+from tests.gateways import gateway_to
 from tests.pipeline import APPROVER, Pipeline, raising
 from tests.raw_server import Script, raw_server
 from tests.servers import free_port
@@ -66,8 +65,9 @@ def asked(house: Pipeline, url: str) -> tuple[RunEnd, Row[Any]]:
     config = AgentConfig.model_validate(
         {"name": "amazon", "channel": "amazon", "url": url, "protocol": "http", "timeout_seconds": 1.0}
     )
-    gateway = AgentGateway([config], Outbound(OutboundSettings(), allow_private=True), house.metrics)
-    house.bodies[JobKind.ANALYSIS] = AnalysisJob(house.database, AgentRound(house.database, gateway, cache_seconds=0))
+    gateway = gateway_to([config], house.metrics)
+    asking = AgentRound(house.database, gateway, house.metrics, cache_seconds=0)
+    house.bodies[JobKind.ANALYSIS] = AnalysisJob(house.database, asking)
     return run_once(house)
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from app.agent_round import ChannelAnswer
 from app.analysis_job import merge, notes_of
-from app.domain.errors import NetworkError
+from app.domain.errors import CircuitOpenError, NetworkError
 from app.domain.plan import AnalysisPlan, Opportunity, Phase, PlanMetric
 
 AMAZON = AnalysisPlan(
@@ -31,7 +31,7 @@ def test_an_opportunity_belongs_to_the_channel_whose_agent_named_it() -> None:
 
 
 def test_one_answering_channel_keeps_its_words() -> None:
-    failed = ChannelAnswer("shopee", "none", error=NetworkError("reset"))
+    failed = ChannelAnswer("shopee", "empty", error=NetworkError("reset"))
     plan = merge([ChannelAnswer("amazon", "agent", AMAZON), failed])
     assert plan.summary == "Good titles"
     assert plan.phases[0].tasks == ("Titles",)
@@ -41,12 +41,14 @@ def test_the_notes_tell_which_agents_failed_and_what_was_mended() -> None:
     notes = notes_of(
         [
             ChannelAnswer("amazon", "agent", AMAZON, notes=("phases.0.number: missing, numbered 1",)),
-            ChannelAnswer("shopee", "none", error=NetworkError("reset")),
-            ChannelAnswer("shein", "cache", SHOPEE, error=NetworkError("reset")),
+            ChannelAnswer("shopee", "empty", error=NetworkError("reset")),
+            ChannelAnswer("shein", "cache", SHOPEE, error=NetworkError("reset"), age_seconds=7300),
+            ChannelAnswer("kaway", "empty", error=CircuitOpenError("open")),
         ]
     )
     assert notes == [
         "amazon: phases.0.number: missing, numbered 1",
-        "shopee: the agent failed (network), this channel is empty",
-        "shein: the agent failed (network), its last good answer is used",
+        "shopee: the agent failed (network); this channel is empty",
+        "shein: the agent failed (network); its last good answer is used, 2h old",
+        "kaway: the agent was not asked, its circuit is open; this channel is empty",
     ]

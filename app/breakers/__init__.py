@@ -1,0 +1,1 @@
+"""The circuit breakers of the agents, shared by all processes through Redis."""
