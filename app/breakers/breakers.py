@@ -75,10 +75,11 @@ class Breakers:
     def close(self) -> None:
         """Stop following."""
         self._stopped.set()
+        if self._shared is not None:
+            # Which also ends the wait for news.
+            self._shared.close()
         if self._thread.is_alive():
             self._thread.join()
-        if self._shared is not None:
-            self._shared.close()
 
     @property
     def in_touch(self) -> bool:
@@ -236,6 +237,9 @@ class Breakers:
             except RedisUnavailableError as error:
                 self._lose_touch(str(error))
             except Exception:  # noqa: BLE001 -- the edge of the thread: it must go on
+                if self._stopped.is_set():
+                    # Its connection was closed under it.
+                    break
                 self._lose_touch("unexpected")
                 self._metrics.count(ERRORS, place="breakers")
                 _log.exception("breakers_raised")
