@@ -11,8 +11,8 @@ from app.domain.errors import (
     RemoteServerError,
 )
 
-#: A call that was given less time than this, and less than the agent's own limit, tells nothing by running out of it.
-FAIR_SECONDS = 1.0
+#: A call that was given less time than this tells nothing by running out of it; no agent's own limit is so short.
+FAIR_SECONDS = 0.5
 
 _SICKNESS = (NetworkError, RateLimitedError, RemoteServerError, BadAnswerError)
 

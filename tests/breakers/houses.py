@@ -46,11 +46,11 @@ def in_touch(houses: list[Breakers]) -> list[Breakers]:
     return houses
 
 
-def fail(house: Breakers, times: int = 1) -> None:
+def fail(house: Breakers, times: int = 1, *, agent: str = AGENT) -> None:
     """Make calls that meet a broken connection."""
     for _ in range(times):
         try:
-            with house.call(AGENT, 10.0):
+            with house.call(agent, 10.0):
                 raise NetworkError("reset")  # noqa: TRY301 -- the call fails
         except NetworkError:
             pass

@@ -15,6 +15,7 @@ from app.breakers.breakers import Breakers
 from app.breakers.circuit_view import Turn
 from app.domain.breaker import BreakerRules, CircuitState, Move, MoveKind, TurnCause
 from app.domain.errors import (
+    BadAnswerError,
     CircuitOpenError,
     DeadlineExceededError,
     NotFoundError,
@@ -258,7 +259,8 @@ def sample(house: Breakers, name: str, **labels: str) -> float:
     ("error", "given_seconds", "counts"),
     [
         (RateLimitedError("429", retry_after_seconds=300), 10.0, True),
-        (DeadlineExceededError("silent"), 10.0, True),
+        (DeadlineExceededError("silent"), 0.99, True),
+        (BadAnswerError("no JSON"), 10.0, True),
         (DeadlineExceededError("no time was left"), 0.2, False),
         (RemoteAuthError("401"), 10.0, False),
         (RedisUnavailableError("away"), 10.0, False),
