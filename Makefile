@@ -93,6 +93,10 @@ protocol: setup ## try to break the job protocol with random orders of moves and
 bulk-retry: setup ## retry 1,000 dead letters by filter with a double click, and count what was done
 	@$(BIN)/pytest tests/acceptance/test_cli_dead_letters.py -k thousand -n 0 -q --no-header -rP
 
+.PHONY: breakers
+breakers: setup setup-compare ## cost and speed of the circuit breaker beside others, with a report
+	@$(BIN)/python -m tests.breakers
+
 .PHONY: picture
 picture: setup ## record the demo as docs/pictures/demo.svg
 	@$(BIN)/marketplace demo --svg docs/pictures/demo.svg
@@ -104,6 +108,10 @@ setup: ## make the virtual environment from the locked dependencies
 .PHONY: setup-load
 setup-load: ## make Locust's own virtual environment
 	@deploy/setup.sh .venv-load requirements/load.lock
+
+.PHONY: setup-compare
+setup-compare: ## make the virtual environment of what `make breakers` compares with
+	@deploy/setup.sh .venv-compare requirements/compare.lock
 
 .PHONY: tools
 tools: ## install the servers that the tests can use and that are missing (Debian, as root)

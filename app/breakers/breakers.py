@@ -32,6 +32,13 @@ ROUND_SECONDS = 1.0
 #: Redis is looked for again after this pause.
 _PAUSE_SECONDS = 0.25
 
+#: A process that has just lost Redis lets no probes through by itself for so long: Redis may only have been slow, and
+#: the other processes still count on it.
+_ALONE_SECONDS = 2.0
+
+#: Calls of one process ask one after the other whether they may be probes; one that would wait longer is refused.
+_ASK_SECONDS = 0.02
+
 #: A probe keeps its place for this long beyond the time that its call was given.
 _LEASE_MARGIN_SECONDS = 5.0
 
@@ -61,8 +68,12 @@ class Breakers:
         self._clock = clock
         self._circuits = dict.fromkeys(self._rules, Circuit())
         self._guard = threading.Lock()
+        self._asking = {agent: threading.Lock() for agent in self._rules}
+        #: Probes that Redis may have let through without our hearing of it: their places are given back.
+        self._doubtful: dict[str, str] = {}
         #: Whether moves go to Redis; the thread that follows it finds that out, so that no call has to.
         self._in_touch = False
+        self._lost_at: float | None = None
         self._probe_names = map(f"{uuid4().hex[:12]}-{{}}".format, itertools.count())
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._follow_for_ever, name="breakers", daemon=True)
@@ -118,6 +129,26 @@ class Breakers:
         shared = self._move_shared(agent, move, rules)
         return self._turn(agent, shared.before, shared.step, before.opened_at)
 
+    def _ask_for_probe(self, agent: str, rules: BreakerRules, given_seconds: float) -> tuple[int, str] | None:
+        """Return as `admit` does when the call may be a probe, else None."""
+        if not self._asking[agent].acquire(timeout=_ASK_SECONDS):
+            return None
+        try:
+            # Another call may have asked meanwhile.
+            if self._circuits[agent].surely_refuses(rules, self._clock()) or self._was_just_lost():
+                return None
+            probe = next(self._probe_names)
+            lease_seconds = given_seconds + _LEASE_MARGIN_SECONDS
+            step = self._move(agent, Move(MoveKind.ADMIT, probe=probe, seconds=lease_seconds))
+        finally:
+            self._asking[agent].release()
+        if not step.admitted:
+            return None
+        return step.circuit.generation, probe if probe in step.circuit.probes else ""
+
+    def _was_just_lost(self) -> bool:
+        return not self._in_touch and self._lost_at is not None and self._clock() - self._lost_at < _ALONE_SECONDS
+
     def _rules_of(self, agent: str) -> BreakerRules:
         rules = self._rules.get(agent)
         if rules is None:
@@ -135,12 +166,10 @@ class Breakers:
             return circuit.generation, ""
         rules = self._rules[agent]
         if not circuit.surely_refuses(rules, self._clock()):
-            probe = next(self._probe_names)
-            lease = given_seconds + _LEASE_MARGIN_SECONDS
-            step = self._move(agent, Move(MoveKind.ADMIT, probe=probe, seconds=lease))
-            circuit = step.circuit
-            if step.admitted:
-                return circuit.generation, probe if probe in circuit.probes else ""
+            admitted = self._ask_for_probe(agent, rules, given_seconds)
+            if admitted is not None:
+                return admitted
+            circuit = self._circuits[agent]
         self._metrics.count(BREAKER_REFUSALS, agent=agent)
         retry_in = circuit.seconds_until_retry(rules, self._clock())
         raise CircuitOpenError(f"{agent} was not called: its circuit is {circuit.state}, next try in {retry_in:.1f} s")
@@ -176,6 +205,9 @@ class Breakers:
                 found = self._move_shared(agent, move, rules)
             except RedisUnavailableError as error:
                 self._lose_touch(str(error))
+                if move.kind is MoveKind.ADMIT:
+                    self._doubtful[move.probe] = agent
+                    return Step(before)
         if found is None:
             with self._guard:
                 before = self._circuits[agent]
@@ -226,6 +258,7 @@ class Breakers:
 
     def _lose_touch(self, reason: str) -> None:
         if self._in_touch:
+            self._lost_at = self._clock()
             self._in_touch = False
             _log.warning("breakers_alone", reason=reason)
 
@@ -266,11 +299,18 @@ class Breakers:
     def _compare(self, shared: SharedCircuits) -> None:
         """Tell Redis what it does not know, and take over what this process does not."""
         now = self._clock()
+        doubtful = dict(self._doubtful)
         look = Move(MoveKind.LOOK)
         asks = [Ask(agent, look, self._rules[agent], circuit) for agent, circuit in self._circuits.items()]
+        asks += [
+            Ask(agent, Move(MoveKind.RELEASE, probe=probe), self._rules[agent], self._circuits[agent])
+            for probe, agent in doubtful.items()
+        ]
         if asks:
             for ask, found in zip(asks, shared.move(asks, now), strict=True):
                 self._adopt(ask.agent, found.step.circuit)
+        for probe in doubtful:
+            del self._doubtful[probe]
 
 
 class ProtectedCall:

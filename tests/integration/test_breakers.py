@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -193,6 +194,26 @@ def test_a_frozen_redis_is_asked_no_more_than_once(server: ValkeyServer, monkeyp
             assert not house.in_touch
             fail(house, 4)
             assert is_refused(house)
+
+
+def test_a_redis_that_is_slow_for_a_moment_lets_no_probe_too_many_through(server: ValkeyServer) -> None:
+    rules = BreakerRules(failure_threshold=1, open_seconds=0.3, success_threshold=2, half_open_probes=1)
+    with breakers_of(server.url, processes=2, rules=rules) as houses:
+        first, second = in_touch(houses)
+        fail(first)
+        wait_until(lambda: states(houses) == [CircuitState.HALF_OPEN] * 2, what="its time to be over")
+        with first.call(AGENT, 60.0):
+            wait_until(lambda: second.view(AGENT).probes == 1, what="the news")
+            second._circuits[AGENT] = replace(second._circuits[AGENT], probes={})
+            with frozen(server.url):
+                assert is_refused(second)
+                assert not second.in_touch
+                assert is_refused(second)
+        in_touch(houses)
+        # The question that was lost holds no place either.
+        wait_until(lambda: not second.view(AGENT).probes, what="its place to be free")
+        succeed(second)
+        wait_until(lambda: states(houses) == [CircuitState.CLOSED] * 2, what="it to close")
 
 
 @pytest.mark.parametrize("state", LASTING)
