@@ -3,7 +3,7 @@
 --
 -- KEYS[1]: the hash of circuits, by agent. ARGV[1]: the channel on which changes are told.
 -- ARGV[2]: JSON list of {agent, kind, generation, probe, ms, reason, error_code, error, longest_pause, rules, copy}.
--- Returns a JSON list of {circuit, admitted, cause, before}.
+-- Returns a JSON list of {before, circuit, admitted, cause}.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -142,7 +142,7 @@ for index, ask in ipairs(cjson.decode(ARGV[2])) do
   -- This server has forgotten, or has not heard of, what the caller knows.
   if newer then circuit = copy end
   tidy(circuit)
-  local before, version = circuit.state, circuit.version
+  local before, version = moved(cjson.decode(cjson.encode(circuit)), -now), circuit.version
   local admitted, cause = moves[ask.kind](circuit, ask)
   if circuit.version ~= version or (newer and circuit.version > 0) then
     local text = cjson.encode(circuit)

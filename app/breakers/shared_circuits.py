@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, cast
@@ -38,9 +38,9 @@ class Ask:
 
 @dataclass(frozen=True)
 class SharedStep:
-    """What a move led to, and the state before it."""
+    """What a move led to, and the circuit before it."""
 
-    before: CircuitState
+    before: Circuit
     step: Step
 
 
@@ -81,8 +81,8 @@ class SharedCircuits:
         self._client.connection_pool.disconnect()
 
 
-def read_news(subscription: PubSub, wait_seconds: float) -> Iterator[bytes]:
-    """Yield the next change, if one comes within `wait_seconds`; `decode_news` reads it.
+def read_news(subscription: PubSub, wait_seconds: float) -> bytes | None:
+    """Return the next change, which `decode_news` reads, or None when none comes within `wait_seconds`.
 
     Raises:
         RedisUnavailableError: The subscription is lost.
@@ -91,8 +91,7 @@ def read_news(subscription: PubSub, wait_seconds: float) -> Iterator[bytes]:
         message: Any = subscription.get_message(timeout=wait_seconds)
     except (RedisError, OSError, ValueError) as error:
         raise RedisUnavailableError(f"Redis: {type(error).__name__}") from error
-    if message is not None:
-        yield message["data"]
+    return None if message is None else message["data"]
 
 
 def decode_news(data: bytes, now: float) -> tuple[str, Circuit]:
@@ -146,7 +145,7 @@ def _encode_circuit(circuit: Circuit, now: float) -> Mapping[str, object]:
 def _decode_step(found: Mapping[str, Any], now: float) -> SharedStep:
     cause = found.get("cause")
     return SharedStep(
-        before=CircuitState(found["before"]),
+        before=_decode(found["before"], now),
         step=Step(
             _decode(found["circuit"], now),
             admitted=bool(found["admitted"]),

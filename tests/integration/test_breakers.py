@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 
-import app.breakers.breakers as module
+import app.breakers.circuits as module
 from app.breakers.breakers import Breakers
 from app.breakers.circuit_view import Turn
 from app.domain.breaker import BreakerRules, CircuitState, Move, MoveKind, TurnCause
@@ -204,7 +204,7 @@ def test_a_redis_that_is_slow_for_a_moment_lets_no_probe_too_many_through(server
         wait_until(lambda: states(houses) == [CircuitState.HALF_OPEN] * 2, what="its time to be over")
         with first.call(AGENT, 60.0):
             wait_until(lambda: second.view(AGENT).probes == 1, what="the news")
-            second._circuits[AGENT] = replace(second._circuits[AGENT], probes={})
+            second._circuits._copies[AGENT] = replace(second._circuits.copy(AGENT), probes={})
             with frozen(server.url):
                 assert is_refused(second)
                 assert not second.in_touch
