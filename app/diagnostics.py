@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
+from app.breaker_status import BreakerStatus, CircuitStatus
 from app.domain.jobs import QUEUES, JobKind, JobStatus
 from app.domain.stuck_plans import StuckCause
 from app.health import Health, HealthChecks
@@ -77,6 +78,7 @@ class Diagnosis:
     stuck: Sequence[StuckPlan]
     retries: Sequence[RetryStatistics]
     dead_letters: Sequence[DeadLetterCount]
+    circuits: Sequence[CircuitStatus]
     recommendations: Sequence[Recommendation]
 
 
@@ -87,12 +89,14 @@ class Diagnostics:
         self,
         database: Database,
         checks: HealthChecks,
+        breakers: BreakerStatus,
         settings: JobSettings,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._database = database
         self._checks = checks
+        self._breakers = breakers
         self._settings = settings
         self._now = now
 
@@ -114,6 +118,7 @@ class Diagnostics:
             missing = [
                 role for role in NEEDED if not is_running(connection, role, within_seconds=self._settings.lease_seconds)
             ]
+            circuits = self._breakers.read(connection)
             controls, now = all_controls(connection), database_now(connection)
         queues = [
             QueueLevel(
@@ -136,6 +141,7 @@ class Diagnostics:
                 controls=controls,
                 pending={queue.kind: queue.pending for queue in queues},
                 dead_letters=dead,
+                circuits=circuits,
             )
         )
         return Diagnosis(
@@ -149,6 +155,7 @@ class Diagnostics:
             stuck=[plan for plan in stuck if plan.cause is not StuckCause.QUEUE_PAUSED][:LONGEST_LIST],
             retries=_statistics(troubled),
             dead_letters=dead,
+            circuits=circuits,
             recommendations=recommendations,
         )
 

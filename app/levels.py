@@ -13,6 +13,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from redis import Redis, RedisError
 
+from app.breaker_status import CallCounts, ErrorRates, unknown_error_rates
 from app.breakers.breakers import Breakers
 from app.breakers.circuit_view import CircuitView
 from app.domain.breaker import CircuitState
@@ -23,6 +24,7 @@ from app.domain.jobs import QUEUES, JobKind, JobStatus
 from app.domain.stuck_plans import StuckCause
 from app.metrics import (
     ACTIVE_MODE,
+    AGENT_ERROR_RATE,
     BREAKER_STATE,
     DEAD_LETTERS,
     QUEUE_ACTIVE,
@@ -56,11 +58,20 @@ _REDIS = (REDIS_UP, REDIS_CLIENTS, REDIS_MEMORY)
 class Levels(Collector):
     """Reads each level at its source: the database, Redis, and for circuits this process, which follows them."""
 
-    def __init__(self, database: Database, redis: Redis, breakers: Breakers, settings: JobSettings) -> None:
+    def __init__(
+        self,
+        database: Database,
+        redis: Redis,
+        breakers: Breakers,
+        settings: JobSettings,
+        *,
+        error_rates: ErrorRates = unknown_error_rates,
+    ) -> None:
         self._database = database
         self._redis = redis
         self._breakers = breakers
         self._settings = settings
+        self._error_rates = error_rates
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """Return the levels without figures; registering asks nobody."""
@@ -71,6 +82,7 @@ class Levels(Collector):
             STUCK_PLANS,
             DEAD_LETTERS,
             BREAKER_STATE,
+            AGENT_ERROR_RATE,
             *_REDIS,
         ):
             yield GaugeMetricFamily(metric.name, metric.help)
@@ -90,7 +102,14 @@ class Levels(Collector):
             stuck = count_stuck_plans(connection, self._settings)
             controls = all_controls(connection)
             letters = count_dead_letters(connection)
-        families = [_of_stuck_plans(stuck), *_of_controls(controls), _of_letters(letters)]
+            calls = self._error_rates(connection)
+        agents = [view.agent for view in self._breakers.views()]
+        families = [
+            _of_stuck_plans(stuck),
+            *_of_controls(controls),
+            _of_letters(letters),
+            _of_error_rates(agents, calls),
+        ]
         for status, metric in _BY_STATUS.items():
             family = GaugeMetricFamily(metric.name, metric.help, labels=tuple(metric.labels))
             for kind, queue in QUEUES.items():
@@ -123,6 +142,15 @@ def _of_breakers(views: Sequence[CircuitView]) -> GaugeMetricFamily:
     family = GaugeMetricFamily(BREAKER_STATE.name, BREAKER_STATE.help, labels=tuple(BREAKER_STATE.labels))
     for view, state in product(views, CircuitState):
         family.add_metric([view.agent, state], view.state is state)
+    return family
+
+
+def _of_error_rates(agents: Sequence[str], calls: Mapping[str, CallCounts]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(AGENT_ERROR_RATE.name, AGENT_ERROR_RATE.help, labels=tuple(AGENT_ERROR_RATE.labels))
+    for agent in agents:
+        rate = calls[agent].error_rate if agent in calls else None
+        if rate is not None:
+            family.add_metric([agent], rate)
     return family
 
 

@@ -196,6 +196,13 @@ AGENT_DURATION = Metric(
     {"agent": AGENTS},
     AGENT_BUCKETS,
 )
+AGENT_ERROR_RATE = Metric(
+    "marketplace_agent_error_rate",
+    "gauge",
+    "Share of the calls to an agent in the last 5 minutes that failed, 0 to 1; absent when there were none",
+    {"agent": AGENTS},
+    level=True,
+)
 BREAKER_STATE = Metric(
     "marketplace_circuit_breaker_state",
     "gauge",
@@ -296,6 +303,7 @@ METRICS: tuple[Metric, ...] = (
     AGENT_CALLS,
     AGENT_RETRIES,
     AGENT_DURATION,
+    AGENT_ERROR_RATE,
     BREAKER_STATE,
     BREAKER_TURNS,
     BREAKER_REFUSALS,

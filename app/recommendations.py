@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from app.breaker_status import CircuitStatus
+from app.domain.breaker import CircuitState
 from app.domain.controls import HELD, MODE, Mode, queue_control
 from app.domain.jobs import QUEUES, JobKind
 from app.domain.processes import ProcessRole
+from app.domain.spans import format_span
 from app.domain.stuck_plans import StuckCause
 from app.storage.controls import Control
 from app.storage.job_reads import DeadLetterCount
@@ -54,6 +57,7 @@ class Findings:
     #: Jobs that wait to be claimed.
     pending: Mapping[JobKind, int]
     dead_letters: Sequence[DeadLetterCount]
+    circuits: Sequence[CircuitStatus]
 
 
 _RECOVER = "POST /api/marketplace/analysis/recover"
@@ -140,7 +144,37 @@ def recommend(found: Findings) -> list[Recommendation]:
         count = sum(letters.count for letters in found.dead_letters if letters.kind is kind)
         if count:
             advice.append(Recommendation(Severity.WARNING, issue, count, action))
-    return [*advice, *_switches_to_turn_back(found)]
+    circuits = [advised for status in found.circuits if (advised := _of_circuit(status))]
+    return [*advice, *circuits, *_switches_to_turn_back(found)]
+
+
+def _of_circuit(status: CircuitStatus) -> Recommendation | None:
+    """Return what to do about an agent's circuit; None when it is closed and nobody holds it."""
+    view = status.view
+    look = f"`marketplace breakers show {view.agent}`"
+    reset = f"`marketplace breakers reset {view.agent} --reason TEXT`"
+    if view.held:
+        span = f"for {format_span(view.held_seconds)} more, by {status.held_by or 'somebody'} ({view.reason})"
+        if view.state is CircuitState.CLOSED:
+            action = f"Agent {view.agent} is called whatever becomes of it {span}. {reset} lets failures count again."
+            return Recommendation(Severity.INFO, "circuit_held_by_hand", 1, action)
+        action = f"Agent {view.agent} is not called {span}; last good answers stand in. {reset} lets calls pass now."
+        return Recommendation(Severity.WARNING, "circuit_opened_by_hand", 1, action)
+    cause = f" ({view.error_code})" if view.error_code else ""
+    if view.state is CircuitState.OPEN:
+        action = (
+            f"Agent {view.agent} is not called since its calls failed{cause}; last good answers stand in. See whether "
+            f"it runs, and what it answers: {look}. It is tried again by itself in {view.seconds_until_retry:.0f} s; "
+            f"when it is well before, {reset}."
+        )
+        return Recommendation(Severity.WARNING, "circuit_open", 1, action)
+    if view.state is CircuitState.HALF_OPEN:
+        action = (
+            f"Agent {view.agent} was sick{cause}, and single calls try it: the circuit closes by itself when "
+            f"{view.rules.success_threshold} succeed. {look} tells how many have."
+        )
+        return Recommendation(Severity.INFO, "circuit_half_open", 1, action)
+    return None
 
 
 def _switches_to_turn_back(found: Findings) -> Iterator[Recommendation]:

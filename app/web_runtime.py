@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from app.analyses import Analyses
 from app.approval import Approvals
+from app.breaker_control import BreakerControl
+from app.breaker_status import BreakerStatus, unknown_error_rates
 from app.dead_letters import DeadLetters
 from app.diagnostics import Diagnostics
 from app.domain.jobs import JobKind, RunVia
@@ -27,6 +29,8 @@ class WebRuntime(Runtime):
     analyses: Analyses
     approvals: Approvals
     dead_letters: DeadLetters
+    breaker_control: BreakerControl
+    breaker_status: BreakerStatus
     tokens: Tokens
     webhooks: Webhooks
     health: HealthChecks
@@ -48,7 +52,11 @@ def build_web_runtime(settings: Settings) -> WebRuntime:
     shared = build_runtime(settings, ProcessRole.WEB, "fail_fast")
     health = HealthChecks(shared.database, shared.redis)
     # Levels are the same for all processes, so only one kind of process tells them.
-    shared.metrics.registry.register(Levels(shared.database, shared.redis, shared.breakers, settings.jobs))
+    error_rates = unknown_error_rates
+    shared.metrics.registry.register(
+        Levels(shared.database, shared.redis, shared.breakers, settings.jobs, error_rates=error_rates)
+    )
+    breaker_status = BreakerStatus(shared.database, shared.breakers, error_rates=error_rates)
     in_place = InPlaceRuns(
         shared.executor, shared.metrics, via=RunVia.SYNC, limits={JobKind.PHASE1: settings.web.in_place_runs}
     )
@@ -58,8 +66,10 @@ def build_web_runtime(settings: Settings) -> WebRuntime:
         analyses=Analyses(shared.database, shared.announcer, settings.jobs, channels=shared.gateway.channels),
         approvals=Approvals(shared.database, shared.announcer, in_place, settings.jobs),
         dead_letters=DeadLetters(shared.database, shared.announcer, settings.jobs, shared.metrics),
+        breaker_control=BreakerControl(shared.database, shared.breakers),
+        breaker_status=breaker_status,
         tokens=Tokens(shared.database),
         webhooks=Webhooks(shared.database, shared.webhooks_outbound.check_target),
         health=health,
-        diagnostics=Diagnostics(shared.database, health, settings.jobs),
+        diagnostics=Diagnostics(shared.database, health, breaker_status, settings.jobs),
     )

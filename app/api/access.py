@@ -9,7 +9,7 @@ from flask import current_app, g, request
 from pydantic.alias_generators import to_camel
 
 from app.api.bodies import check_parameters
-from app.api.operation import operation_of
+from app.api.operation import is_id, operation_of
 from app.domain.errors import NotAllowedError, NotAuthenticatedError
 from app.domain.identifiers import parse_id
 from app.domain.roles import Actor
@@ -51,4 +51,5 @@ def guard_access(app: APIFlask, tokens: Tokens, count_failure: Callable[[], None
 
 def _read_path() -> None:
     for name, value in (request.view_args or {}).items():
-        request.view_args[name] = parse_id(to_camel(name), value)  # type: ignore[index]  # it has this member
+        if is_id(name):
+            request.view_args[name] = parse_id(to_camel(name), value)  # type: ignore[index]  # it has this member

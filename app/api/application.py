@@ -9,6 +9,7 @@ from apiflask import APIFlask
 from app.api.access import guard_access
 from app.api.analysis import analysis
 from app.api.bodies import StrictRequest
+from app.api.breakers import breakers
 from app.api.dead_letters import dead_letters
 from app.api.diagnostics import diagnostics
 from app.api.docs import docs
@@ -30,7 +31,7 @@ from app.settings import WebSettings
 from app.web_runtime import WebRuntime
 
 _WORK = (analysis, plans, jobs, tasks, dead_letters)
-_OPERATION = (mode, queues, archive, webhooks, diagnostics, health, metrics)
+_OPERATION = (mode, queues, archive, breakers, webhooks, diagnostics, health, metrics)
 
 #: Parts that one multipart body may have.
 _MAX_FORM_PARTS = 100

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from apiflask import APIBlueprint
 
+from app.api.breaker_shapes import BreakerAnswer
 from app.api.jobs import JobError
 from app.api.operation import operation
 from app.api.shapes import Answer, UtcTime
@@ -124,6 +125,7 @@ class DiagnosisAnswer(Answer):
     stuck_plans: StuckPlans
     retries: list[PlanRetries]
     dead_letters: list[DeadLetters]
+    breakers: list[BreakerAnswer]
     recommendations: list[Recommendation]
 
     @classmethod
@@ -152,11 +154,12 @@ class DiagnosisAnswer(Answer):
                 for plan in found.retries
             ],
             dead_letters=[DeadLetters(**vars(letters)) for letters in found.dead_letters],
+            breakers=[BreakerAnswer.of(circuit) for circuit in found.circuits],
             recommendations=[Recommendation(**vars(advice)) for advice in found.recommendations],
         )
 
 
 @operation(diagnostics, "GET", "", access=Role.VIEWER, answers={200: DiagnosisAnswer})
 def tell_diagnosis() -> DiagnosisAnswer:
-    """Tell how processes, queues, database, Redis and plans are, and what to do about what is wrong."""
+    """Tell how processes, queues, circuits, database, Redis and plans are, and what to do about what is wrong."""
     return DiagnosisAnswer.of(runtime().diagnostics.examine())

@@ -12,8 +12,9 @@ from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 
 from app.api.analysis import AnalysisRequest, PlanImport, UploadForm
-from app.api.operation import Operation, models_of, operation_of, problem_answer, reference
+from app.api.operation import Operation, is_id, models_of, operation_of, problem_answer, reference
 from app.api.problems import Problem
+from app.domain.channels import CHANNEL_PATTERN
 
 DESCRIPTION = """Analyses of marketplaces become plans, an approved plan becomes tasks.
 
@@ -21,6 +22,9 @@ Send `Authorization: Bearer <token>`. Roles: `viewer` reads, `approver` also ask
 `admin` does everything; `x-role` tells what a call needs. Lists are paged: give `nextCursor` back as `cursor`."""
 
 SECURITY = {"bearer": {"type": "http", "scheme": "bearer", "description": "A token of the form `mp_...`"}}
+
+_UUID = {"type": "string", "format": "uuid"}
+_AGENT_NAME = {"type": "string", "pattern": CHANNEL_PATTERN}
 
 _GUARDED = (
     HTTPStatus.UNAUTHORIZED,
@@ -65,9 +69,8 @@ def _complete_operation(described: dict[str, Any], operation: Operation) -> None
     for parameter in described["parameters"]:
         parameter["schema"] = _given(parameter["schema"])
         if parameter["in"] == "path":
-            parameter.update(
-                name=to_camel(parameter["name"]), required=True, schema={"type": "string", "format": "uuid"}
-            )
+            schema = _UUID if is_id(parameter["name"]) else _AGENT_NAME
+            parameter.update(name=to_camel(parameter["name"]), required=True, schema=dict(schema))
     if operation.form is not None:
         described["requestBody"] = {"content": {"multipart/form-data": {"schema": reference(operation.form)}}}
     statuses = set(_ALWAYS) | set(operation.problems)

@@ -56,9 +56,9 @@ def operation(
 ) -> Callable[[_View], _View]:
     """Declare a route.
 
-    The view gets `body` (JSON) and `query` under these names, when declared, and ids of the path as UUID. It returns
-    the model of the first of `answers`, or a model and its status, or a whole `Response`. `form` is what multipart
-    bodies hold; the view reads it itself. The docstring's first line is the summary of the documentation.
+    The view gets `body` (JSON) and `query` under these names, when declared, and ids of the path (`<..._id>`) as UUID.
+    It returns the model of the first of `answers`, or a model and its status, or a whole `Response`. `form` is what
+    multipart bodies hold; the view reads it itself. The docstring's first line is the summary of the documentation.
     """
 
     def declare(view: _View) -> _View:
@@ -81,6 +81,11 @@ def operation(
         return view
 
     return declare
+
+
+def is_id(name: str) -> bool:
+    """Tell whether a part of a path, by its name, is the id of something; else it is the name of an agent."""
+    return name.endswith(("_id", "Id"))
 
 
 def operation_of(view: Callable[..., Any] | None) -> Operation | None:

@@ -73,6 +73,7 @@ KINDS = {
         ProblemKind("rate_limited", HTTPStatus.TOO_MANY_REQUESTS, "Too many requests"),
         ProblemKind("internal_error", HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here"),
         ProblemKind("database_unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "The database does not answer"),
+        ProblemKind("redis_unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "Redis does not answer"),
         ProblemKind("unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "Something that this call needs does not answer"),
     )
 }

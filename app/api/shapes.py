@@ -69,7 +69,12 @@ def _read_span(value: object) -> int:
         raise ValueError(error.message) from None
 
 
-def _read_integer(value: object) -> int:
+def read_integer(value: object) -> int:
+    """Return the whole number that a parameter of a query holds.
+
+    Raises:
+        ValueError: It holds none.
+    """
     if not isinstance(value, str) or not _INTEGER.fullmatch(value):
         raise ValueError("is not a whole number")
     return int(value)
@@ -105,7 +110,7 @@ JsonObject = dict[str, Any]
 class PageQuestion(Question):
     """Which page of a list is wanted."""
 
-    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT), BeforeValidator(_read_integer)] = 50
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT), BeforeValidator(read_integer)] = 50
     cursor: Annotated[str, Field(max_length=64)] | None = None
 
     def page(self) -> PageRequest:

@@ -34,6 +34,7 @@ SUMMARIES: dict[str, dict[str, str]] = {
         "mode": "Show or change how the jobs of approved plans are run.",
         "jobs": "List, show, watch and retry jobs.",
         "dead-letters": "List, show, retry, discard and export dead letters.",
+        "breakers": "Show, open, close and reset the circuits of the agents.",
     },
     "Administration": {
         "config": "Show and check the settings.",

@@ -35,8 +35,8 @@ class Transition:
     error: str | None
 
 
-def keep_turn(connection: Connection, turn: Turn, *, actor: str | None = None) -> None:
-    """Write one change of state; `actor` is the operator who wanted it."""
+def keep_turn(connection: Connection, turn: Turn, *, actor: str | None = None, reason: str | None = None) -> None:
+    """Write one change of state; `actor` is the operator who wanted it, for this reason."""
     failed = turn.cause in (TurnCause.FAILURES, TurnCause.PROBE_FAILED)
     connection.execute(
         insert(breaker_transitions).values(
@@ -49,19 +49,23 @@ def keep_turn(connection: Connection, turn: Turn, *, actor: str | None = None) -
             generation=turn.generation,
             seconds=turn.seconds or None,
             actor=actor,
-            reason=turn.reason or None,
+            reason=reason or turn.reason or None,
             error_code=(failed and turn.error_code) or None,
             error=(failed and turn.error) or None,
         )
     )
 
 
-def newest_transitions(connection: Connection, *, agent: str | None = None, limit: int) -> list[Transition]:
-    """Return the newest changes, of one agent or of all, newest first."""
+def newest_transitions(
+    connection: Connection, *, agent: str | None = None, cause: TurnCause | None = None, limit: int
+) -> list[Transition]:
+    """Return the newest changes, of one agent or of all, for one cause or for any, newest first."""
     table = breaker_transitions
     query = select(table).order_by(table.c.at.desc(), table.c.generation.desc(), table.c.id.desc()).limit(limit)
     if agent is not None:
         query = query.where(table.c.agent == agent)
+    if cause is not None:
+        query = query.where(table.c.cause == cause)
     return [
         Transition(
             id=row.id,

@@ -24,6 +24,9 @@ REFUSED = [
     (Role.APPROVER, "POST", "/api/marketplace/queue/pause"),
     (Role.APPROVER, "POST", "/api/marketplace/queue/resume"),
     (Role.APPROVER, "POST", "/api/marketplace/queue/drain"),
+    (Role.APPROVER, "POST", "/api/marketplace/breakers/amazon/open"),
+    (Role.APPROVER, "POST", "/api/marketplace/breakers/amazon/close"),
+    (Role.APPROVER, "POST", "/api/marketplace/breakers/amazon/reset"),
     (Role.APPROVER, "GET", "/api/marketplace/webhooks"),
     (Role.APPROVER, "POST", "/api/marketplace/webhooks"),
     (Role.APPROVER, "DELETE", f"/api/marketplace/webhooks/{UNKNOWN}"),
@@ -96,6 +99,8 @@ def test_a_viewer_reads(api: Api) -> None:
         f"/api/marketplace/jobs/{job_id}",
         f"/api/marketplace/tasks?planId={plan_id}",
         "/api/marketplace/diagnostics",
+        "/api/marketplace/breakers",
+        "/api/marketplace/breakers/amazon",
     ):
         assert api.get(path, Role.VIEWER).status_code == 200, path
 

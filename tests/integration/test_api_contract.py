@@ -52,6 +52,10 @@ WITH_INPUT = [
     "resume_queue",
     "drain_queue",
     "archive_queues",
+    "show_breaker",
+    "open_breaker",
+    "close_breaker",
+    "reset_breaker",
     "create_webhook",
     "list_webhooks",
     "delete_webhook",
@@ -74,6 +78,7 @@ WITHOUT_INPUT = [
     "tell_diagnosis",
     "show_mode",
     "show_queues",
+    "list_breakers",
 ]
 
 
@@ -90,7 +95,7 @@ def test_every_answer_is_one_that_the_document_lists(api: Api, operation_id: str
     plan_id, job_id = api.approved()
     if "dead_letter" in operation_id:
         job_id = archive_one(api.runtime.database)
-    known = {"planId": str(plan_id), "jobId": str(job_id)}
+    known = {"planId": str(plan_id), "jobId": str(job_id), "agent": "amazon"}
 
     @settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(case=operation.as_strategy(generation_mode=mode))
