@@ -84,12 +84,15 @@ def run(context: click.Context, data: DataDirectory, *, as_json: bool) -> None:
 def demo(context: click.Context, data: DataDirectory, svg: Path | None, *, as_json: bool) -> None:
     """Start a fresh stack on free ports, play a story on it, print a summary, stop everything.
 
-    Always on the defaults, with an embedded Valkey and SQLite: of the settings only port and log level count.
+    Always on the defaults, with an embedded Valkey and SQLite: of the settings only port and log level count. Only
+    circuits stay open for a few seconds instead of a minute.
     """
     # Imported here: the other commands of this module tell no story.
     from deploy.local.demo import Demo, demo_console, print_summary, save_picture  # noqa: PLC0415 -- as above
+    from deploy.local.story import OPEN_SECONDS  # noqa: PLC0415 -- as above
 
     keep_settings("PORT", "MARKETPLACE_WEB__PORT", "LOG_LEVEL", "MARKETPLACE_LOG__LEVEL")
+    os.environ["MARKETPLACE_BREAKERS__OPEN_SECONDS"] = str(OPEN_SECONDS)
     request, console = StopRequest(), demo_console(to_stderr=as_json, picture=svg)
     with signals_to(request), holding(data, request) as other:
         if other is not None:

@@ -81,8 +81,16 @@ def is_duplicated(plan: Mapping[str, Any]) -> bool:
 
 def milliseconds(job: Mapping[str, Any]) -> float:
     """Return the time from a job's creation, which is the approval, to its completion."""
-    created, completed = (datetime.fromisoformat(job[name]) for name in ("createdAt", "completedAt"))
-    return (completed - created).total_seconds() * 1000
+    return seconds_between(job["createdAt"], job["completedAt"]) * 1000
+
+
+def seconds_between(earlier: str, later: str) -> float:
+    """Return the seconds between two times of the API.
+
+    >>> seconds_between("2026-11-27T03:00:00.500Z", "2026-11-27T03:00:02.000Z")
+    1.5
+    """
+    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
 
 
 def percentiles(values: list[float]) -> tuple[float, float]:

@@ -14,13 +14,17 @@ import requests
 
 from app.cli.remote import Remote
 from app.domain.errors import MarketplaceError, NetworkError
+from app.settings import BreakerSettings
 from deploy.local import story_plans
-from deploy.local.figures import Figures, read_figures
+from deploy.local.figures import Figures, read_figures, seconds_between
 from deploy.local.stack import CHANNELS
 
 #: A whole story; each step has its share of what is left.
 STORY_SECONDS = 90.0
 BURST = 50
+#: How long a circuit stays open, and how long it does in the demo: nobody wants to watch a minute pass.
+DEFAULT_OPEN_SECONDS = BreakerSettings().open_seconds
+OPEN_SECONDS = 5.0
 _POLL_SECONDS = 0.02
 _CONTROL_SECONDS = 5.0
 
@@ -87,6 +91,7 @@ class Story:
         self.first_job_seconds = 0.0
         self.agents_called: Mapping[str, int] = {}
         self.answers_mended = 0
+        self.circuit_open_seconds = 0.0
         self.figures: Figures | None = None
 
     def steps(self) -> list[Step]:
@@ -98,6 +103,9 @@ class Story:
             Step("An agent fails once: the job is retried", self._retry),
             Step("An agent talks nonsense: tasks come from the opportunities", self._generated),
             Step("Nothing is known: minimal tasks ask for a review", self._minimal),
+            Step("An agent dies: its circuit opens", self._circuit_opens),
+            Step("Its channel falls back, the agent is left alone", self._circuit_refuses),
+            Step("The agent heals: its circuit closes by itself", self._circuit_closes),
             Step(f"{BURST} plans are approved in one go", self._approve_many),
             Step("Everything is counted", self._count),
         ]
@@ -152,6 +160,63 @@ class Story:
         job = self._completed(self._approve(self._import(title, "kaway", plan)))
         _expect(job["result"]["source"] == source, f"{source} tasks, not {job['result']['source']}")
         return _tasks(job)
+
+    def _circuit_opens(self) -> str:
+        self._agents.behave("kaway", mode="healthy")
+        self._expect_source("agent")
+        self._agents.behave("kaway", mode="dead")
+        threshold = self._circuit()["failureThreshold"]
+        for _ in range(threshold):
+            self._expect_source("cache")
+        circuit = self._until(lambda found: found["state"] == "open", "to be open")
+        return (
+            f"{threshold} failures in a row ({circuit['lastError']['code']}), "
+            f"next try in {circuit['secondsUntilRetry']:.1f} s (in production {DEFAULT_OPEN_SECONDS:.0f} s)"
+        )
+
+    def _circuit_refuses(self) -> str:
+        before = self._agents.requests()["kaway"]
+        channel = self._expect_source("cache")
+        _expect(channel["errorCode"] == "circuit_open", f"a refusal by the circuit: {channel}")
+        _expect(self._agents.requests()["kaway"] == before, "no request to the dead agent")
+        return f"no request reached it, its answer of {channel['ageSeconds']} s ago stands in"
+
+    def _circuit_closes(self) -> str:
+        self._agents.behave("kaway", mode="healthy")
+        self._until(lambda found: found["state"] == "half_open", "to let a call through")
+        while self._circuit()["state"] != "closed":
+            _expect(time.monotonic() < self._deadline, "the circuit of kaway to be closed in time")
+            self._ask_kaway()
+        causes = ["recovered", "time_up", "failures"]
+        circuit = self._until(
+            lambda found: [change["cause"] for change in found["history"][:3]] == causes, f"to turn by {causes}"
+        )
+        self.circuit_open_seconds = seconds_between(circuit["history"][2]["at"], circuit["history"][0]["at"])
+        return f"{circuit['successThreshold']} calls succeeded, {self.circuit_open_seconds:.1f} s after it had opened"
+
+    def _expect_source(self, source: str) -> dict[str, Any]:
+        channel = self._ask_kaway()
+        _expect(channel["source"] == source, f"an answer of kaway from {source}: {channel}")
+        return channel
+
+    def _ask_kaway(self) -> dict[str, Any]:
+        """Return what came of a question to the agent kaway, among others."""
+        asked = self._api.post("analysis", {"title": "Weekly look", "channels": ["amazon", "kaway"]})
+        channels: list[dict[str, Any]] = self._completed(asked["jobId"])["result"]["channels"]
+        return channels[1]
+
+    def _circuit(self) -> dict[str, Any]:
+        return self._api.get("breakers/kaway")
+
+    def _until(self, holds: Callable[[Mapping[str, Any]], bool], what: str) -> Mapping[str, Any]:
+        """Return the circuit of the agent kaway once it is as it should be."""
+        while not self._is_interrupted():
+            circuit = self._circuit()
+            if holds(circuit):
+                return circuit
+            _expect(time.monotonic() < self._deadline, f"the circuit of kaway {what} in time; it is {circuit['state']}")
+            time.sleep(_POLL_SECONDS)
+        raise InterruptedStoryError("interrupted")
 
     def _approve_many(self) -> str:
         plans = [self._import(f"Plan {n} of {BURST}", "amazon", story_plans.PLAIN) for n in range(1, BURST + 1)]

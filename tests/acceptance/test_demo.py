@@ -20,14 +20,22 @@ def test_the_demo_shows_the_whole_story_even_with_port_8000_taken(tmp_path: Path
             "demo", "--svg", "demo.svg", cwd=tmp_path, MARKETPLACE_JOBS__MAX_RETRIES="0", DATABASE_URL="x"
         )
     assert result.returncode == 0, result.stdout + result.stderr
-    for text in ("for 8000 is taken", "without phase numbers (mended)", "server_error, again after 1 s", "stopped in"):
+    for text in (
+        "for 8000 is taken",
+        "without phase numbers (mended)",
+        "server_error, again after 1 s",
+        "5 failures in a row",
+        "stopped in",
+    ):
         assert text in result.stdout
     table = [line.strip("│").split("│") for line in result.stdout.splitlines() if "│" in line]
     rows = {cells[0].strip(): cells[1].strip() for cells in table}
     assert {"agent", "generated", "minimal", "plan"} <= set(rows)
     assert rows["Agents called"] == "6"
     assert rows["Plans approved"] == "55"
-    assert rows["Jobs"] == "56 completed"
+    # Ten analyses at least; the healed agent may be asked once more before everybody knows that its circuit is closed.
+    assert int(rows["Jobs"].removesuffix(" completed")) >= 65
+    assert rows["Circuit of the dead agent"].startswith("open, closed by itself after ")
     assert rows["Retries"] == "1"
     assert [part.split()[1] for part in rows["Tasks by source"].split(", ")] == [
         "agent",
@@ -85,4 +93,5 @@ def test_the_summary_can_be_read_by_a_program(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     summary = json.loads(result.stdout)
     assert (summary["lost"], summary["duplicated"]) == (0, 0)
-    assert summary["plansApproved"] == summary["jobs"]["completed"] - 1
+    assert summary["plansApproved"] == 55
+    assert 5 <= summary["circuitOpenSeconds"] < 30
