@@ -158,14 +158,14 @@ def _of_circuit(status: CircuitStatus) -> Recommendation | None:
         if view.state is CircuitState.CLOSED:
             action = f"Agent {view.agent} is called whatever becomes of it {span}. {reset} lets failures count again."
             return Recommendation(Severity.INFO, "circuit_held_by_hand", 1, action)
-        action = f"Agent {view.agent} is not called {span}; last good answers stand in. {reset} lets calls pass now."
+        action = f"Agent {view.agent} is not called {span}; its last good answers stand in. {reset} lets calls pass."
         return Recommendation(Severity.WARNING, "circuit_opened_by_hand", 1, action)
     cause = f" ({view.error_code})" if view.error_code else ""
     if view.state is CircuitState.OPEN:
         action = (
-            f"Agent {view.agent} is not called since its calls failed{cause}; last good answers stand in. See whether "
-            f"it runs, and what it answers: {look}. It is tried again by itself in {view.seconds_until_retry:.0f} s; "
-            f"when it is well before, {reset}."
+            f"Agent {view.agent} is not called since its calls failed{cause}; its last good answers stand in. See "
+            f"whether it runs, and what it answers: {look}. It is tried again by itself in "
+            f"{view.seconds_until_retry:.0f} s; when it is well before, {reset}."
         )
         return Recommendation(Severity.WARNING, "circuit_open", 1, action)
     if view.state is CircuitState.HALF_OPEN:

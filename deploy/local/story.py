@@ -104,7 +104,7 @@ class Story:
             Step("An agent talks nonsense: tasks come from the opportunities", self._generated),
             Step("Nothing is known: minimal tasks ask for a review", self._minimal),
             Step("An agent dies: its circuit opens", self._circuit_opens),
-            Step("Its channel falls back, the agent is left alone", self._circuit_refuses),
+            Step("Its channel falls back", self._circuit_refuses),
             Step("The agent heals: its circuit closes by itself", self._circuit_closes),
             Step(f"{BURST} plans are approved in one go", self._approve_many),
             Step("Everything is counted", self._count),
@@ -171,7 +171,7 @@ class Story:
         circuit = self._until(lambda found: found["state"] == "open", "to be open")
         return (
             f"{threshold} failures in a row ({circuit['lastError']['code']}), "
-            f"next try in {circuit['secondsUntilRetry']:.1f} s (in production {DEFAULT_OPEN_SECONDS:.0f} s)"
+            f"next try in {circuit['secondsUntilRetry']:.1f} s (by default {DEFAULT_OPEN_SECONDS:.0f} s)"
         )
 
     def _circuit_refuses(self) -> str:
@@ -179,7 +179,7 @@ class Story:
         channel = self._expect_source("cache")
         _expect(channel["errorCode"] == "circuit_open", f"a refusal by the circuit: {channel}")
         _expect(self._agents.requests()["kaway"] == before, "no request to the dead agent")
-        return f"no request reached it, its answer of {channel['ageSeconds']} s ago stands in"
+        return f"no request reached the agent, its last good answer stands in, {channel['ageSeconds']} s old"
 
     def _circuit_closes(self) -> str:
         self._agents.behave("kaway", mode="healthy")
