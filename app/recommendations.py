@@ -170,7 +170,7 @@ def _of_circuit(status: CircuitStatus) -> Recommendation | None:
         return Recommendation(Severity.WARNING, "circuit_open", 1, action)
     if view.state is CircuitState.HALF_OPEN:
         action = (
-            f"Agent {view.agent} was sick{cause}, and single calls try it: the circuit closes by itself when "
+            f"Agent {view.agent} is tried again by single calls{cause}: the circuit closes by itself when "
             f"{view.rules.success_threshold} succeed. {look} tells how many have."
         )
         return Recommendation(Severity.INFO, "circuit_half_open", 1, action)
