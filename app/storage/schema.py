@@ -304,7 +304,7 @@ breaker_transitions = Table(
     metadata,
     # Each change of the state of an agent's circuit.
     Column("id", Uuid, primary_key=True),
-    Column("agent", String(40), nullable=False),
+    Column("agent", String(63), nullable=False),
     Column("at", Timestamp, nullable=False),
     Column("from_state", String(20), nullable=False),
     Column("to_state", String(20), nullable=False),
@@ -355,7 +355,7 @@ agent_answers = Table(
     "marketplace_agent_answers",
     metadata,
     # The last good answer of an agent to one question; the question is known by its SHA-256.
-    Column("agent", String(40), primary_key=True),
+    Column("agent", String(63), primary_key=True),
     Column("purpose", String(20), primary_key=True),
     Column("question_hash", String(64), primary_key=True),
     Column("answer", Json, nullable=False),

@@ -19,6 +19,7 @@ from app.domain.breaker import BreakerRules, CircuitState, TurnCause
 from app.domain.jobs import JobKind, PlanStatus
 from app.job_execution import RunEnd
 from app.phase_one import PhaseOne
+from app.storage.answers import keep_answer
 from app.storage.breaker_transitions import (
     KEPT_SECONDS,
     count_transitions,
@@ -170,6 +171,16 @@ def test_every_turn_is_kept_in_the_database(asking: Asking) -> None:
         TurnCause.FAILURES,
     )
     assert (found.seconds, found.error_code, found.error, found.actor) == (60, "network", "reset", None)
+
+
+def test_the_longest_name_of_an_agent_fits(database: Database) -> None:
+    name = "a" * 63
+    turn = Turn(name, CircuitState.CLOSED, CircuitState.OPEN, TurnCause.FAILURES, 1, 60.0, "", "network", "reset")
+    with database.write() as connection:
+        keep_turn(connection, turn)
+        keep_answer(database, connection, agent=name, purpose="analysis", digest="0" * 64, answer={})
+    with database.read() as connection:
+        assert [found.agent for found in newest_transitions(connection, limit=10)] == [name]
 
 
 def test_old_turns_are_forgotten(database: Database) -> None:

@@ -20,7 +20,7 @@ def upgrade() -> None:
     op.create_table(
         "marketplace_breaker_transitions",
         sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("agent", sa.String(length=40), nullable=False),
+        sa.Column("agent", sa.String(length=63), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("from_state", sa.String(length=20), nullable=False),
         sa.Column("to_state", sa.String(length=20), nullable=False),
@@ -39,6 +39,13 @@ def upgrade() -> None:
     op.create_index("ix_marketplace_breaker_transitions_at", "marketplace_breaker_transitions", ["at", "id"])
 
 
+    # A name of an agent may have that many characters.
+    with op.batch_alter_table("marketplace_agent_answers") as answers:
+        answers.alter_column("agent", type_=sa.String(length=63), existing_nullable=False)
+
+
 def downgrade() -> None:
     """Undo this step."""
+    with op.batch_alter_table("marketplace_agent_answers") as answers:
+        answers.alter_column("agent", type_=sa.String(length=40), existing_nullable=False)
     op.drop_table("marketplace_breaker_transitions")
