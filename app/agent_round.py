@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -11,10 +11,11 @@ from typing import Literal
 
 import structlog
 
+from app.agents.bulkhead import Permit
 from app.agents.gateway import AgentGateway
 from app.agents.question import Question
 from app.domain.deadline import Deadline
-from app.domain.errors import MarketplaceError
+from app.domain.errors import AgentBusyError, MarketplaceError
 from app.domain.plan import AnalysisPlan
 from app.storage.answers import keep_answer, kept_answer
 from app.storage.database import Database
@@ -55,30 +56,72 @@ class AgentRound:
         self._gateway = gateway
         self._cache_seconds = cache_seconds
 
-    def ask(self, questions: Sequence[Question], deadline: Deadline, claim: Claim) -> list[ChannelAnswer]:
+    def ask(
+        self,
+        questions: Sequence[Question],
+        deadline: Deadline,
+        claim: Claim,
+        *,
+        may_postpone: Callable[[], bool] = lambda: False,
+    ) -> list[ChannelAnswer]:
         """Return one answer per question, in the same order, by the deadline; no error of an agent is raised.
 
-        What an earlier attempt of the same job was answered is not asked again.
+        What an earlier attempt of the same job was answered is not asked again. When one of the other agents is busy,
+        none is asked if the job may be postponed; else that one counts as an agent that failed.
 
         Raises:
+            AgentBusyError: An agent is busy, and the job may be postponed.
             DatabaseUnavailableError: Answers could not be kept or looked up.
         """
-        if not questions:
-            return []
-        with ThreadPoolExecutor(len(questions), thread_name_prefix="agent") as pool:
-            futures = [
-                pool.submit(copy_context().run, self._ask_one, question, deadline, claim) for question in questions
-            ]
-            return [future.result() for future in futures]
+        known = {question.channel: self._known(question, claim) for question in questions}
+        left = [question for question in questions if known[question.channel] is None]
+        agents = {question.channel: self._gateway.agent_for(question.channel) or "" for question in left}
+        permits, busy = self._gateway.reserve(agents.values(), left[0].purpose) if left else ({}, [])
+        try:
+            if busy and may_postpone():
+                raise _busy(busy)
+            asked = self._ask_all(left, agents, permits, deadline, claim)
+        finally:
+            for permit in permits.values():
+                permit.give_back()
+        return [known[question.channel] or asked[question.channel] for question in questions]
 
-    def _ask_one(self, question: Question, deadline: Deadline, claim: Claim) -> ChannelAnswer:
+    def _known(self, question: Question, claim: Claim) -> ChannelAnswer | None:
+        """Return what there is to say of a channel without asking its agent now, or None."""
         agent = self._gateway.agent_for(question.channel)
         if agent is None:
             return ChannelAnswer(question.channel, "none")
-        if claim.attempt_number > 1:
-            kept = self._kept(agent, question)
-            if kept is not None and kept[1] >= claim.created_at:
-                return ChannelAnswer(question.channel, "agent", kept[0], answered_at=kept[1])
+        kept = self._kept(agent, question) if claim.attempt_number > 1 else None
+        if kept is None or kept[1] < claim.created_at:
+            return None
+        return ChannelAnswer(question.channel, "agent", kept[0], answered_at=kept[1])
+
+    def _ask_all(
+        self,
+        questions: Sequence[Question],
+        agents: Mapping[str, str],
+        permits: Mapping[str, Permit],
+        deadline: Deadline,
+        claim: Claim,
+    ) -> dict[str, ChannelAnswer]:
+        """Return the answer of each channel; that of an agent without a permit is what was kept of it."""
+        if not questions:
+            return {}
+
+        def ask(question: Question) -> ChannelAnswer:
+            agent = agents[question.channel]
+            permit = permits.get(agent)
+            if permit is None:
+                return self._fall_back(agent, question, _busy([agent]))
+            # Given back at once: the other agents of the round may take much longer.
+            with permit:
+                return self._ask_one(agent, question, deadline, claim)
+
+        with ThreadPoolExecutor(len(questions), thread_name_prefix="agent") as pool:
+            futures = [pool.submit(copy_context().run, ask, question) for question in questions]
+            return {answer.channel: answer for answer in (future.result() for future in futures)}
+
+    def _ask_one(self, agent: str, question: Question, deadline: Deadline, claim: Claim) -> ChannelAnswer:
         try:
             answer = self._gateway.ask(agent, question, deadline, is_retry=claim.error_count > 0)
         except MarketplaceError as error:
@@ -112,3 +155,7 @@ class AgentRound:
                 newer_than_seconds=self._cache_seconds,
             )
         return None if kept is None else (AnalysisPlan.model_validate(kept[0]), kept[1])
+
+
+def _busy(agents: Sequence[str]) -> AgentBusyError:
+    return AgentBusyError(f"{', '.join(agents)}: as many calls as this process may make at once")

@@ -20,6 +20,7 @@ from app.job_queue.gate import RedisGate
 from app.job_queue.gated_hints import GatedHintQueue
 from app.job_queue.hints import HintQueue
 from app.job_runs import Heartbeat
+from app.job_threads import job_threads
 from app.membership import Membership
 from app.metrics import LiveMetrics
 from app.outbound import Outbound
@@ -80,7 +81,7 @@ def build_runtime(settings: Settings, role: ProcessRole, temper: Temper) -> Runt
     announcer = Announcer(hints, metrics)
     agents_outbound = Outbound(settings.outbound, allow_private=settings.outbound.allow_private_agents)
     webhooks_outbound = Outbound(settings.outbound, allow_private=settings.outbound.allow_private_webhooks)
-    gateway = AgentGateway(agents, agents_outbound, metrics, settings.agents)
+    gateway = AgentGateway(agents, agents_outbound, metrics, settings.agents, threads=job_threads(settings, role))
     presence = Presence(role, presence_directory(settings.process.directory, settings.database.url.get_secret_value()))
     jobs = settings.jobs
     heartbeat = Heartbeat(
