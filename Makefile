@@ -81,6 +81,10 @@ faults: setup ## break things under load (kill, freeze, flush, lock ...) and cou
 approve-states: setup ## time approvals while Redis is up, killed, frozen, full, read-only, refusing, silent, unreachable
 	@$(BIN)/python -m tests.faults.approve
 
+.PHONY: deadlines
+deadlines: setup ## call servers that drip, hang, stop or swell, and time the end of each call, with a report
+	@$(BIN)/python -m tests.deadlines
+
 .PHONY: crash-points
 crash-points: setup ## kill at every row of the crash table and measure the repair, with a report
 	@$(BIN)/python -m tests.crash_points $(if $(PAGE),--page $(PAGE))

@@ -154,14 +154,15 @@ class AgentGateway:
         headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",
-            # Lets the agent stop when nobody waits any longer.
-            "X-Deadline-Seconds": f"{deadline.remaining_seconds:.3f}",
         }
         if key:
             headers["Authorization"] = f"Bearer {key}"
         body = json.dumps(protocol.body_of(config, question)).encode()
         try:
-            reply = self._outbound.post(protocol.url_of(config), body, headers, deadline)
+            # The header lets the agent stop when nobody waits any longer.
+            reply = self._outbound.post(
+                protocol.url_of(config), body, headers, deadline, deadline_header="X-Deadline-Seconds"
+            )
         except InvalidInputError as error:
             raise ConfigurationError(
                 f"agent {config.name}: its url {error.message};"
