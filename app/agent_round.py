@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime
@@ -80,7 +81,7 @@ class AgentRound:
         try:
             if busy and may_postpone():
                 raise _busy(busy)
-            asked = self._ask_all(left, agents, permits, deadline, claim)
+            asked = self._ask_all(left, agents, permits, busy, deadline, claim)
         finally:
             for permit in permits.values():
                 permit.give_back()
@@ -101,20 +102,20 @@ class AgentRound:
         questions: Sequence[Question],
         agents: Mapping[str, str],
         permits: Mapping[str, Permit],
+        busy: Collection[str],
         deadline: Deadline,
         claim: Claim,
     ) -> dict[str, ChannelAnswer]:
-        """Return the answer of each channel; that of an agent without a permit is what was kept of it."""
+        """Return the answer of each channel; that of a busy agent is what was kept of it."""
         if not questions:
             return {}
 
         def ask(question: Question) -> ChannelAnswer:
             agent = agents[question.channel]
-            permit = permits.get(agent)
-            if permit is None:
+            if agent in busy:
                 return self._fall_back(agent, question, _busy([agent]))
             # Given back at once: the other agents of the round may take much longer.
-            with permit:
+            with permits.get(agent) or nullcontext():
                 return self._ask_one(agent, question, deadline, claim)
 
         with ThreadPoolExecutor(len(questions), thread_name_prefix="agent") as pool:
@@ -157,5 +158,5 @@ class AgentRound:
         return None if kept is None else (AnalysisPlan.model_validate(kept[0]), kept[1])
 
 
-def _busy(agents: Sequence[str]) -> AgentBusyError:
+def _busy(agents: Collection[str]) -> AgentBusyError:
     return AgentBusyError(f"{', '.join(agents)}: as many calls as this process may make at once")
