@@ -81,6 +81,14 @@ faults: setup ## break things under load (kill, freeze, flush, lock ...) and cou
 approve-states: setup ## time approvals while Redis is up, killed, frozen, full, read-only, refusing, silent, unreachable
 	@$(BIN)/python -m tests.faults.approve
 
+.PHONY: isolation
+isolation: setup ## let one agent of six hang and measure the plans that do without it, with a report
+	@$(BIN)/python -m tests.isolation
+
+.PHONY: deadlines
+deadlines: setup ## call servers that drip, hang, stop or swell, and time the end of each call, with a report
+	@$(BIN)/python -m tests.deadlines
+
 .PHONY: crash-points
 crash-points: setup ## kill at every row of the crash table and measure the repair, with a report
 	@$(BIN)/python -m tests.crash_points $(if $(PAGE),--page $(PAGE))

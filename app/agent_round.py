@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,10 +12,11 @@ from typing import Literal
 
 import structlog
 
+from app.agents.bulkhead import Permit
 from app.agents.gateway import AgentGateway
 from app.agents.question import Question
 from app.domain.deadline import Deadline
-from app.domain.errors import MarketplaceError
+from app.domain.errors import AgentBusyError, MarketplaceError
 from app.domain.plan import AnalysisPlan
 from app.metrics import FALLBACKS, LiveMetrics
 from app.storage.answers import KeptAnswer, keep_answer, kept_answer
@@ -67,30 +69,75 @@ class AgentRound:
         self._metrics = metrics
         self._cache_seconds = cache_seconds
 
-    def ask(self, questions: Sequence[Question], deadline: Deadline, claim: Claim) -> list[ChannelAnswer]:
+    def ask(
+        self,
+        questions: Sequence[Question],
+        deadline: Deadline,
+        claim: Claim,
+        *,
+        may_postpone: Callable[[], bool] = lambda: False,
+    ) -> list[ChannelAnswer]:
         """Return one answer per question, in the same order, by the deadline; no error of an agent is raised.
 
-        What an earlier attempt of the same job was answered is not asked again.
+        What an earlier attempt of the same job was answered is not asked again. When one of the other agents is busy,
+        none is asked if the job may be postponed; else that one counts as an agent that failed.
 
         Raises:
+            AgentBusyError: An agent is busy, and the job may be postponed.
             DatabaseUnavailableError: Answers could not be kept or looked up.
         """
-        if len(questions) <= 1:
-            return [self._ask_one(question, deadline, claim) for question in questions]
-        with ThreadPoolExecutor(len(questions), thread_name_prefix="agent") as pool:
-            futures = [
-                pool.submit(copy_context().run, self._ask_one, question, deadline, claim) for question in questions
-            ]
-            return [future.result() for future in futures]
+        known = {question.channel: self._known(question, claim) for question in questions}
+        left = [question for question in questions if known[question.channel] is None]
+        agents = {question.channel: self._gateway.agent_for(question.channel) or "" for question in left}
+        permits, busy = self._gateway.reserve(agents.values(), left[0].purpose) if left else ({}, [])
+        try:
+            if busy and may_postpone():
+                raise _busy(busy)
+            asked = self._ask_all(left, agents, permits, busy, deadline, claim)
+        finally:
+            for permit in permits.values():
+                permit.give_back()
+        return [known[question.channel] or asked[question.channel] for question in questions]
 
-    def _ask_one(self, question: Question, deadline: Deadline, claim: Claim) -> ChannelAnswer:
+    def _known(self, question: Question, claim: Claim) -> ChannelAnswer | None:
+        """Return what there is to say of a channel without asking its agent now, or None."""
         agent = self._gateway.agent_for(question.channel)
         if agent is None:
             return ChannelAnswer(question.channel, "empty")
-        if claim.attempt_number > 1:
-            kept = self._kept(agent, question)
-            if kept is not None and kept.answered_at >= claim.created_at:
-                return ChannelAnswer(question.channel, "agent", _plan_of(kept), answered_at=kept.answered_at)
+        kept = self._kept(agent, question) if claim.attempt_number > 1 else None
+        if kept is None or kept.answered_at < claim.created_at:
+            return None
+        return ChannelAnswer(question.channel, "agent", _plan_of(kept), answered_at=kept.answered_at)
+
+    def _ask_all(
+        self,
+        questions: Sequence[Question],
+        agents: Mapping[str, str],
+        permits: Mapping[str, Permit],
+        busy: Collection[str],
+        deadline: Deadline,
+        claim: Claim,
+    ) -> dict[str, ChannelAnswer]:
+        """Return the answer of each channel; that of a busy agent is what was kept of it."""
+        if not questions:
+            return {}
+
+        def ask(question: Question) -> ChannelAnswer:
+            agent = agents[question.channel]
+            if agent in busy:
+                return self._fall_back(agent, question, _busy([agent]))
+            # Given back at once: the other agents of the round may take much longer.
+            with permits.get(agent) or nullcontext():
+                return self._ask_one(agent, question, deadline, claim)
+
+        if len(questions) == 1:
+            # A thread would only cost time, most of all when the agent's circuit is open.
+            return {questions[0].channel: ask(questions[0])}
+        with ThreadPoolExecutor(len(questions), thread_name_prefix="agent") as pool:
+            futures = [pool.submit(copy_context().run, ask, question) for question in questions]
+            return {answer.channel: answer for answer in (future.result() for future in futures)}
+
+    def _ask_one(self, agent: str, question: Question, deadline: Deadline, claim: Claim) -> ChannelAnswer:
         try:
             answer = self._gateway.ask(agent, question, deadline, is_retry=claim.error_count > 0)
         except MarketplaceError as error:
@@ -134,3 +181,7 @@ class AgentRound:
 
 def _plan_of(kept: KeptAnswer) -> AnalysisPlan:
     return AnalysisPlan.model_validate(kept.answer)
+
+
+def _busy(agents: Collection[str]) -> AgentBusyError:
+    return AgentBusyError(f"{', '.join(agents)}: as many calls as this process may make at once")

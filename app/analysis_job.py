@@ -35,6 +35,7 @@ class AnalysisJob:
         """Ask the agents.
 
         Raises:
+            AgentBusyError: An agent is busy; the job is put off.
             MarketplaceError: No channel has an answer; this is what the first agent that failed did.
             DatabaseUnavailableError: The request could not be read.
         """
@@ -48,7 +49,12 @@ class AnalysisJob:
         ]
         run.advance(10)
         # A twentieth of the attempt is kept back, so that what was answered in time is still written within it.
-        answers = self._agents.ask(questions, run.deadline.within(run.deadline.remaining_seconds * 0.95), run.claim)
+        answers = self._agents.ask(
+            questions,
+            run.deadline.within(run.deadline.remaining_seconds * 0.95),
+            run.claim,
+            may_postpone=run.may_postpone,
+        )
         run.advance(90)
         if all(answer.plan is None for answer in answers):
             _raise_unless_refused(run, answers)

@@ -15,7 +15,13 @@ import structlog
 from sqlalchemy import Connection
 
 from app.domain.deadline import Deadline
-from app.domain.errors import DatabaseUnavailableError, FencedError, MarketplaceError, PermanentError
+from app.domain.errors import (
+    AgentBusyError,
+    DatabaseUnavailableError,
+    FencedError,
+    MarketplaceError,
+    PermanentError,
+)
 from app.domain.jobs import AttemptOutcome, EventType, JobKind, JobStatus, RunVia
 from app.domain.retry import RetryDecision, RetryPolicy
 from app.failpoints import Failpoint, failpoint
@@ -27,10 +33,12 @@ from app.metrics import (
     JOB_LATENCY,
     JOB_RETRIES,
     JOB_RUNS,
+    JOBS_POSTPONED,
     RETRIES_SCHEDULED,
     RETRY_DELAY,
     LiveMetrics,
 )
+from app.postponement import pause_of, postpone
 from app.settings import JobSettings
 from app.storage import transitions
 from app.storage.database import Database
@@ -71,6 +79,7 @@ class RunEnd(StrEnum):
     COMPLETED = "completed"
     RETRYING = "retrying"
     FAILED = "failed"
+    POSTPONED = "postponed"
     RELEASED = "released"
     LOST = "lost"
 
@@ -165,6 +174,7 @@ class JobExecutor:
             claim,
             Deadline.after(limit),
             will_retry=lambda error: self._decide(claim, error, started).delay_seconds is not None,
+            may_postpone=lambda: self._pause_of(claim, started) is not None,
         )
         self._heartbeat.hold(run)
         try:
@@ -174,6 +184,8 @@ class JobExecutor:
         except FencedError:
             _log.warning("job_run_fenced")
             return RunEnd.LOST
+        except AgentBusyError as error:
+            return self._postpone(run, error, started)
         except MarketplaceError as error:
             return self._fail(run, error, started)
         except Exception as error:  # noqa: BLE001 -- the edge of a job: one defect must not end the worker
@@ -209,6 +221,21 @@ class JobExecutor:
         if age is not None:
             self._metrics.observe(JOB_LATENCY, age, kind=claim.kind)
         return RunEnd.COMPLETED
+
+    def _postpone(self, run: JobRun, error: AgentBusyError, started: float) -> RunEnd:
+        claim = run.claim
+        pause = self._pause_of(claim, started)
+        if pause is None:
+            return self._fail(run, error, started)
+
+        def write(connection: Connection) -> bool:
+            return postpone(self._database, connection, claim, error, pause_seconds=pause)
+
+        if not self._end(claim, write, AttemptOutcome.POSTPONED):
+            return RunEnd.LOST
+        self._metrics.count(JOBS_POSTPONED, kind=claim.kind)
+        _log.info("job_postponed", error=str(error), delay=pause)
+        return RunEnd.POSTPONED
 
     def _fail(self, run: JobRun, error: MarketplaceError, started: float) -> RunEnd:
         claim = run.claim
@@ -286,8 +313,10 @@ class JobExecutor:
         raise AssertionError
 
     def _decide(self, claim: Claim, error: MarketplaceError, started: float) -> RetryDecision:
-        seconds_left = claim.seconds_left - (time.monotonic() - started)
-        return self._retry.decide(error, failures=claim.error_count, seconds_left=seconds_left)
+        return self._retry.decide(error, failures=claim.error_count, seconds_left=_seconds_left(claim, started))
+
+    def _pause_of(self, claim: Claim, started: float) -> float | None:
+        return pause_of(self._database, claim, seconds_left=_seconds_left(claim, started))
 
     def _event(
         self, connection: Connection, event_type: EventType, claim: Claim, status: JobStatus, **details: object
@@ -304,3 +333,8 @@ class JobExecutor:
             attempt=claim.attempt_number,
             **details,
         )
+
+
+def _seconds_left(claim: Claim, started: float) -> float:
+    """Return the time until the job's total deadline, `started` being the moment of the claim."""
+    return claim.seconds_left - (time.monotonic() - started)

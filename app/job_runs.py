@@ -23,12 +23,13 @@ class JobRun:
     """One run of a job, from its claim to its end.
 
     `deadline` is the end of the attempt: every call inside honours it. `will_retry` tells whether this error would be
-    followed by another attempt.
+    followed by another attempt; `may_postpone` whether another one may do all the work, because an agent is busy.
     """
 
     claim: Claim
     deadline: Deadline
     will_retry: Callable[[MarketplaceError], bool]
+    may_postpone: Callable[[], bool] = lambda: False
     progress: int = 0
     _lost: threading.Event = field(default_factory=threading.Event)
 

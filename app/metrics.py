@@ -109,7 +109,7 @@ JOB_DURATION = Metric(
     "marketplace_job_duration_seconds",
     "histogram",
     "Time from claim to end of one attempt",
-    {**_KIND, "outcome": ("completed", "retrying", "failed", "lost", "released")},
+    {**_KIND, "outcome": ("completed", "retrying", "failed", "lost", "postponed", "released")},
     LATENCY_BUCKETS,
 )
 JOB_LATENCY = Metric(
@@ -134,6 +134,12 @@ RETRIES_SCHEDULED = Metric(
 )
 RETRY_DELAY = Metric(
     "marketplace_retry_delay_seconds", "histogram", "Pause before a scheduled retry", _KIND, PAUSE_BUCKETS
+)
+JOBS_POSTPONED = Metric(
+    "marketplace_jobs_postponed_total",
+    "counter",
+    "Attempts put off because an agent was busy; they count as no failure",
+    _KIND,
 )
 TASKS_CREATED = Metric(
     "marketplace_tasks_created_total",
@@ -188,6 +194,18 @@ AGENT_RETRIES = Metric(
     "counter",
     "Calls to agents that only an earlier failure made necessary, by whether the retry budget allowed them",
     {"agent": AGENTS, "outcome": ("made", "refused")},
+)
+AGENT_IN_FLIGHT = Metric(
+    "marketplace_agent_calls_in_flight",
+    "gauge",
+    "Calls to agents that this process is making now, by kind of job",
+    {"agent": AGENTS, **_KIND},
+)
+AGENT_REFUSED = Metric(
+    "marketplace_agent_permits_refused_total",
+    "counter",
+    "Times that a job was not allowed to call an agent, because this process made as many calls to it as it may",
+    {"agent": AGENTS, **_KIND},
 )
 AGENT_DURATION = Metric(
     "marketplace_agent_call_duration_seconds",
@@ -293,6 +311,7 @@ METRICS: tuple[Metric, ...] = (
     JOB_RETRIES,
     RETRIES_SCHEDULED,
     RETRY_DELAY,
+    JOBS_POSTPONED,
     TASKS_CREATED,
     HINTS_SENT,
     DEAD_MESSAGES,
@@ -302,6 +321,8 @@ METRICS: tuple[Metric, ...] = (
     DEAD_LETTERS_RESOLVED,
     AGENT_CALLS,
     AGENT_RETRIES,
+    AGENT_IN_FLIGHT,
+    AGENT_REFUSED,
     AGENT_DURATION,
     AGENT_ERROR_RATE,
     BREAKER_STATE,

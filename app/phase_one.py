@@ -53,6 +53,7 @@ class PhaseOne:
         """Choose the plan's tasks.
 
         Raises:
+            AgentBusyError: An agent is busy; the job is put off.
             RecoverableError: An agent that was needed failed, and another attempt follows.
             NotFoundError: The plan is gone.
             DatabaseUnavailableError: The plan could not be read.
@@ -87,7 +88,12 @@ class PhaseOne:
             Question(purpose="phase1", channel=channel, title=title, context="", plan=plan) for channel in channels
         ]
         # A tenth of the attempt is kept back, so that a fallback is still written within it.
-        answers = self._agents.ask(questions, run.deadline.within(run.deadline.remaining_seconds * 0.9), run.claim)
+        answers = self._agents.ask(
+            questions,
+            run.deadline.within(run.deadline.remaining_seconds * 0.9),
+            run.claim,
+            may_postpone=run.may_postpone,
+        )
         run.advance(60)
         errors: list[MarketplaceError] = [answer.error for answer in answers if answer.error is not None]
         retried = next((error for error in errors if run.will_retry(error)), None)

@@ -23,6 +23,7 @@ from app.job_queue.gate import RedisGate
 from app.job_queue.gated_hints import GatedHintQueue
 from app.job_queue.hints import HintQueue
 from app.job_runs import Heartbeat
+from app.job_threads import job_threads
 from app.membership import Membership
 from app.metrics import LiveMetrics
 from app.outbound import Outbound
@@ -92,7 +93,9 @@ def build_runtime(settings: Settings, role: ProcessRole, temper: Temper) -> Runt
         shared=SharedCircuits(fail_fast_client(settings.redis, metrics), namespace, _new_gate(settings.redis)),
         on_turn=history.keep,
     )
-    gateway = AgentGateway(agents, agents_outbound, metrics, breakers, settings.agents)
+    gateway = AgentGateway(
+        agents, agents_outbound, metrics, breakers, settings.agents, threads=job_threads(settings, role)
+    )
     presence = Presence(role, presence_directory(settings.process.directory, settings.database.url.get_secret_value()))
     jobs = settings.jobs
     heartbeat = Heartbeat(

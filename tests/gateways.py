@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from app.agents.configuration import AgentConfig, breaker_rules
 from app.agents.gateway import AgentGateway
 from app.breakers.breakers import Breakers
+from app.domain.jobs import JobKind
 from app.metrics import LiveMetrics
 from app.outbound import Outbound
 from app.settings import AgentsSettings, BreakerSettings, OutboundSettings
@@ -22,9 +23,10 @@ def gateway_to(
     outbound: Outbound | None = None,
     settings: AgentsSettings | None = None,
     breakers: Breakers | BreakerSettings | None = None,
+    threads: Mapping[JobKind, int] | None = None,
 ) -> AgentGateway:
     """Return a gateway; without an `outbound`, agents may be on loopback."""
     if not isinstance(breakers, Breakers):
         breakers = Breakers(breaker_rules(configs, breakers or BreakerSettings()), metrics)
     outbound = outbound or Outbound(OutboundSettings(), allow_private=True)
-    return AgentGateway(configs, outbound, metrics, breakers, settings)
+    return AgentGateway(configs, outbound, metrics, breakers, settings, threads=threads)

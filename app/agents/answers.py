@@ -12,6 +12,10 @@ from app.domain.plan_reading import PlanReading, is_like_a_plan, read_plan
 #: Places in a text that are tried as the beginning of a plan.
 _MOST_TRIES = 20
 
+#: Characters that tries in vain may read, together; the one that goes beyond is the last. An answer whose every brace
+#: opens something that never ends would be read 20 times, after its deadline and with no other thread running.
+_MOST_IN_VAIN = 500_000
+
 
 def parse_answer(text: str) -> PlanReading:
     """Return the plan in an agent's text, whatever prose, code fence or wrapper stands around it.
@@ -48,8 +52,12 @@ def _largest_plan(text: str) -> object:
     """Return the object with the longest text among those that look like a plan, or None.
 
     The longest, for models like to show a short example or draft first.
+
+    Raises:
+        BadAnswerError: It would take too long to look at every place.
     """
     best: tuple[int, object] = (0, None)
+    in_vain = 0
     start = text.find("{")
     for _ in range(_MOST_TRIES):
         if start < 0:
@@ -57,12 +65,19 @@ def _largest_plan(text: str) -> object:
         end = start + 1
         try:
             data, after = _DECODER.raw_decode(text, start)
+        except json.JSONDecodeError as error:
+            in_vain += error.pos - start
         except (ValueError, RecursionError):
-            pass
+            # They do not tell how far they came.
+            in_vain += len(text) - start
         else:
             if is_like_a_plan(data):
                 best = max(best, (after - start, data), key=lambda found: found[0])
                 end = after
+        if in_vain > _MOST_IN_VAIN:
+            if best[1] is None:
+                raise BadAnswerError("the answer is too long to look for a plan in it")
+            break
         start = text.find("{", end)
     return best[1]
 

@@ -11,8 +11,9 @@ from typing import Protocol
 import structlog
 
 from app.agents import http_protocol, openai_protocol
+from app.agents.bulkhead import Bulkhead, Permit
 from app.agents.configuration import AgentConfig
-from app.agents.question import Question
+from app.agents.question import Purpose, Question
 from app.agents.retry_budget import RetryBudget
 from app.breakers.breakers import Breakers
 from app.domain.deadline import Deadline
@@ -23,6 +24,7 @@ from app.domain.errors import (
     NotFoundError,
     RetryBudgetExhaustedError,
 )
+from app.domain.jobs import JobKind
 from app.domain.plan import AnalysisPlan
 from app.domain.plan_reading import PlanReading
 from app.metrics import AGENT_CALLS, AGENT_DURATION, AGENT_RETRIES, LiveMetrics
@@ -57,7 +59,8 @@ class AgentAnswer:
 class AgentGateway:
     """Asks agents; safe to use from many threads. No retry: that is the job's business.
 
-    Each agent has its own retry budget, which this process alone keeps.
+    Each agent has its own retry budget, and its own share of the threads; this process alone keeps them. Without
+    `threads`, how many jobs of each kind run here at once, an agent may take them all.
     """
 
     def __init__(
@@ -67,9 +70,12 @@ class AgentGateway:
         metrics: LiveMetrics,
         breakers: Breakers,
         settings: AgentsSettings | None = None,
+        *,
+        threads: Mapping[JobKind, int] | None = None,
     ) -> None:
         settings = settings or AgentsSettings()
         self._configs = {config.name: config for config in configs}
+        self._bulkhead = Bulkhead(self._configs.values(), threads, share=settings.bulkhead_share, metrics=metrics)
         self._budgets = {
             name: RetryBudget(settings.retry_ratio, settings.retry_reserve_per_second) for name in self._configs
         }
@@ -90,6 +96,19 @@ class AgentGateway:
     def agent_for(self, channel: str) -> str | None:
         """Return the name of the agent that serves this channel, or None."""
         return next((config.name for config in self._configs.values() if config.channel == channel), None)
+
+    def reserve(self, agents: Iterable[str], purpose: Purpose) -> tuple[dict[str, Permit], list[str]]:
+        """Return permits to call these agents once each, and the agents that are too busy; waits for nobody.
+
+        Whoever calls `ask` has a permit, and gives it back after the call, made or not. An agent whose circuit is open
+        needs none: it is not called.
+        """
+        called = [agent for agent in agents if not self._breakers.refuses(agent)]
+        permits = {agent: self._bulkhead.take(agent, purpose) for agent in called}
+        return (
+            {agent: permit for agent, permit in permits.items() if permit is not None},
+            [agent for agent, permit in permits.items() if permit is None],
+        )
 
     def ask(self, agent: str, question: Question, deadline: Deadline, *, is_retry: bool = False) -> AgentAnswer:
         """Ask one agent, within the deadline and the agent's own timeout, whichever is earlier.
@@ -147,14 +166,15 @@ class AgentGateway:
         headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",
-            # Lets the agent stop when nobody waits any longer.
-            "X-Deadline-Seconds": f"{deadline.remaining_seconds:.3f}",
         }
         if key:
             headers["Authorization"] = f"Bearer {key}"
         body = json.dumps(protocol.body_of(config, question)).encode()
         try:
-            reply = self._outbound.post(protocol.url_of(config), body, headers, deadline)
+            # The header lets the agent stop when nobody waits any longer.
+            reply = self._outbound.post(
+                protocol.url_of(config), body, headers, deadline, deadline_header="X-Deadline-Seconds"
+            )
         except InvalidInputError as error:
             raise ConfigurationError(
                 f"agent {config.name}: its url {error.message};"

@@ -102,6 +102,11 @@ class Breakers:
             raise ValueError(f"{move.kind} is no move of an operator")
         return turn
 
+    def refuses(self, agent: str) -> bool:
+        """Tell whether a call would be refused now, by what this process knows; True for an agent that there is not."""
+        rules = self._circuits.rules.get(agent)
+        return rules is None or self._circuits.copy(agent).surely_refuses(rules, self._clock())
+
     def admit(self, agent: str, given_seconds: float) -> tuple[int, str]:
         """Let a call pass; return the generation in which it does, and its name if it is a probe, else "".
 

@@ -58,6 +58,12 @@ class RetryBudgetExhaustedError(RecoverableError):
     code = "retry_budget_exhausted"
 
 
+class AgentBusyError(RecoverableError):
+    """The agent was not called: it has as many calls as this process may make. It says nothing about its health."""
+
+    code = "agent_busy"
+
+
 class DatabaseUnavailableError(RecoverableError):
     """The database did not answer, or stayed locked."""
 

@@ -22,9 +22,15 @@ class JobStatus(StrEnum):
     """Where a job is. The row in `marketplace_job_executions` is the truth; messages are hints."""
 
     PENDING = "pending"
-    """In: approval, a retry, a reaped lease, a release at shutdown. Out: a claim. A crash leaves it as it is."""
+    """In: approval, a retry, a postponement, a reaped lease, a release at shutdown. Out: a claim.
+
+    A crash leaves it as it is.
+    """
     ACTIVE = "active"
-    """In: a claim, with a lease. Out: completion, failure, release. A crash leaves it until the lease ends."""
+    """In: a claim, with a lease. Out: completion, failure, postponement, release.
+
+    A crash leaves it until the lease ends.
+    """
     COMPLETED = "completed"
     """In: a completion that still held its fence. Final."""
     FAILED = "failed"
@@ -63,6 +69,8 @@ class AttemptOutcome(StrEnum):
     RETRYING = "retrying"
     """A recoverable error; the job is due again later."""
     FAILED = "failed"
+    POSTPONED = "postponed"
+    """An agent that it needs was busy; the job is due again later, and no failure is counted."""
     RELEASED = "released"
     """The worker was told to stop and gave the job back."""
     LOST = "lost"

@@ -1,4 +1,7 @@
-"""Whether a failed attempt is followed by another, and when: decided by the type of the error alone."""
+"""Whether a failed attempt is followed by another, and when: decided by the type of the error alone.
+
+And when one follows that was put off before it had begun (docs/decisions/bulkhead.md).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from app.domain.errors import MarketplaceError, RecoverableError
+
+#: Pauses of a job whose agent is busy, in seconds; the last one repeats.
+POSTPONEMENT_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0)
 
 
 class NoRetry(StrEnum):
@@ -76,3 +82,19 @@ class RetryPolicy:
                 None, NoRetry.TIME_OVER, f"no retry: it would come after a pause of {delay:g} s, and {left}"
             )
         return RetryDecision(delay)
+
+
+def postponement_seconds(postponements: int, *, seconds_left: float, attempt_seconds: float) -> float | None:
+    """Return the pause of a job whose agent is busy; None when a whole attempt would not fit in after it.
+
+    Args:
+        postponements: Those that the job has had, >= 0.
+        seconds_left: Time until the job's total deadline; may be negative.
+        attempt_seconds: Time limit of one attempt.
+
+    >>> [postponement_seconds(n, seconds_left=100, attempt_seconds=10) for n in range(6)]
+    [1.0, 2.0, 4.0, 8.0, 15.0, 15.0]
+    >>> postponement_seconds(2, seconds_left=13, attempt_seconds=10)
+    """
+    pause = POSTPONEMENT_SECONDS[min(postponements, len(POSTPONEMENT_SECONDS) - 1)]
+    return pause if pause + attempt_seconds <= seconds_left else None

@@ -58,13 +58,20 @@ class Outbound:
         self._resolver = Resolver(allow_private=allow_private, lookup=lookup)
 
     def post(
-        self, url: str, body: bytes, headers: Mapping[str, str], deadline: Deadline, *, head_only: bool = False
+        self,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        deadline: Deadline,
+        *,
+        head_only: bool = False,
+        deadline_header: str | None = None,
     ) -> Reply:
         """Send a request and return the complete answer, whatever its status; of an error's body, the beginning.
 
         The deadline covers name resolution, connection, TLS, the request and every byte of the answer. Redirects are
         not followed, proxies not used. With `head_only` the body of a success is not read: what is in it cannot undo
-        the success.
+        the success. The header of the name `deadline_header` tells the seconds that are left when the request is sent.
 
         Raises:
             InvalidInputError: The URL is not one that may be called.
@@ -79,7 +86,9 @@ class Outbound:
             connection = http.client.HTTPConnection(target.host, target.port)
             connection.sock = cast("socket.socket", DeadlineSocket(connected, deadline, budget_bytes=budget))
             # `identity` is what http.client asks for: nothing of ours is decompressed, so nothing can swell.
-            connection.request("POST", target.path, body, _all_headers(target, headers))
+            # Only now: finding and reaching the host may have taken most of the time.
+            left = {deadline_header: f"{deadline.remaining_seconds:.3f}"} if deadline_header else {}
+            connection.request("POST", target.path, body, _all_headers(target, {**headers, **left}))
             return self._read(connection.getresponse(), head_only=head_only)
 
     def check_target(self, url: str) -> None:

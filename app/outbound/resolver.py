@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from ipaddress import ip_address
@@ -19,8 +20,12 @@ Endpoint: TypeAlias = tuple[socket.AddressFamily, tuple[Any, ...]]
 #: `socket.getaddrinfo`, or what stands for it.
 Lookup: TypeAlias = Callable[..., Sequence[tuple[Any, ...]]]
 
-#: Lookups that run at once; one that the system does not answer holds its place until the system gives up.
+#: Lookups that run at once; one that the system does not answer holds its place until the system gives up, which may be
+#: long after its call has ended.
 _MOST_LOOKUPS = 32
+
+#: Of those, the ones of one host: a name server that is silent for one agent must not stop the calls to the others.
+_MOST_OF_HOST = 8
 
 #: Addresses of one name that are tried.
 _MOST_ENDPOINTS = 4
@@ -35,7 +40,8 @@ class Resolver:
     def __init__(self, *, allow_private: bool, lookup: Lookup) -> None:
         self._allow_private = allow_private
         self._lookup = lookup
-        self._places = threading.BoundedSemaphore(_MOST_LOOKUPS)
+        self._running: Counter[str] = Counter()
+        self._changed = threading.Condition()
 
     def endpoints(self, target: Target, deadline: Deadline) -> tuple[Endpoint, ...]:
         """Return where the target can be reached, at least one way, best first.
@@ -45,8 +51,10 @@ class Resolver:
             NetworkError: The name has no address.
             DeadlineExceededError: There was no answer in time.
         """
-        if not self._places.acquire(timeout=deadline.remaining_seconds):
-            raise DeadlineExceededError("the name was not resolved in time")
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._has_place(target.host), deadline.remaining_seconds):
+                raise DeadlineExceededError("the name was not resolved in time")
+            self._running[target.host] += 1
         answer: Future[Sequence[tuple[Any, ...]]] = Future()
         threading.Thread(target=self._work, args=(target, answer), name="resolver", daemon=True).start()
         try:
@@ -71,4 +79,9 @@ class Resolver:
         else:
             answer.set_result(found)
         finally:
-            self._places.release()
+            with self._changed:
+                self._running -= Counter([target.host])
+                self._changed.notify_all()
+
+    def _has_place(self, host: str) -> bool:
+        return self._running.total() < _MOST_LOOKUPS and self._running[host] < _MOST_OF_HOST

@@ -115,7 +115,7 @@ class WorkerSettings(Group):
 
     phase1_threads: Annotated[int, Field(ge=0, le=256)] = 8
     """Phase 1 jobs that one process runs at the same time; 0 leaves them to other workers."""
-    analysis_threads: Annotated[int, Field(ge=0, le=256)] = 4
+    analysis_threads: Annotated[int, Field(ge=0, le=256)] = 8
     """Analyses that one process runs at the same time; 0 leaves them to other workers."""
     metrics_host: str = "127.0.0.1"
     """Address at which this process answers with its own metrics."""
@@ -229,7 +229,7 @@ class JobSettings(Group):
 
 
 class AgentsSettings(Group):
-    """Where the list of agents is, a YAML file or the same list as JSON in `items`; and how often they are retried."""
+    """The list of agents, from a YAML file or as JSON in `items`; their retries, and their shares of the threads."""
 
     file: Path | None = None
     """YAML file with the list of agents."""
@@ -239,6 +239,9 @@ class AgentsSettings(Group):
     """Retries that each first call to an agent allows: 0.2 is one retry for five calls."""
     retry_reserve_per_second: Annotated[float, Field(ge=0, le=1000)] = 1.0
     """Retries to one agent per second that every process may make beside those, so that rare jobs can be retried."""
+    bulkhead_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Share of a process's threads for one kind of job that may wait for one agent at the same time, at least one
+    thread; 1 lets an agent that hangs take them all. An agent's own `max_concurrent_calls` goes before it."""
 
 
 class BreakerSettings(Group):

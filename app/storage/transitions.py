@@ -173,6 +173,27 @@ def put_back(
     return moved
 
 
+def postpone(
+    connection: Connection, job_id: UUID, fence: int, *, code: str, message: str, delay_seconds: float
+) -> bool:
+    """Put a run off before its work has begun: the job is due again after `delay_seconds` (T5c).
+
+    No failure is counted, and the job keeps the error of its last failure.
+    """
+    due_at = now_plus(delay_seconds)
+    moved = _moved(
+        connection,
+        update(jobs)
+        .where(*_held(job_id, fence))
+        .values(status=JobStatus.PENDING, available_at=due_at, next_dispatch_at=due_at, **NO_LEASE),
+    )
+    if moved:
+        close_attempt(
+            connection, job_id, fence, AttemptOutcome.POSTPONED, code=code, message=message, retry_in=delay_seconds
+        )
+    return moved
+
+
 def release(connection: Connection, job_id: UUID, fence: int) -> bool:
     """Give a run back untouched, due now: the worker was told to stop (T5b)."""
     moved = _moved(

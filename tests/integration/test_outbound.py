@@ -171,12 +171,50 @@ def test_lookups_that_are_never_answered_are_bounded() -> None:
         return []
 
     outbound = Outbound(OutboundSettings(), allow_private=False, lookup=lookup)
-    for _ in range(40):
+    for number in range(60):
         with pytest.raises(DeadlineExceededError):
-            _post("http://agent.example/", outbound=outbound, seconds=0.01)
+            _post(f"http://agent-{number % 6}.example/", outbound=outbound, seconds=0.01)
     assert all(running.acquire(timeout=5) for _ in range(32))
     assert not running.acquire(blocking=False)
     ending.set()
+
+
+def test_a_name_that_is_never_resolved_does_not_keep_others_from_being_resolved() -> None:
+    ending = threading.Event()
+
+    def lookup(host: str, *arguments: Any, **options: Any) -> list[tuple[Any, ...]]:
+        if host == "silent.example":
+            ending.wait()
+        return list(socket.getaddrinfo("127.0.0.1", *arguments, **options))
+
+    outbound = Outbound(OutboundSettings(), allow_private=True, lookup=lookup)
+    for _ in range(40):
+        with pytest.raises(DeadlineExceededError):
+            _post("http://silent.example/", outbound=outbound, seconds=0.01)
+    with raw_server(_OK + b"Content-Length: 4\r\n\r\nbody") as server:
+        assert _post(f"http://healthy.example:{server.port}/", outbound=outbound).body == b"body"
+    ending.set()
+
+
+def test_a_place_of_a_lookup_is_free_again_when_it_has_ended() -> None:
+    outbound = Outbound(OutboundSettings(), allow_private=True)
+    for _ in range(40):
+        with pytest.raises(NetworkError, match="refused"):
+            _post("http://localhost:1/", outbound=outbound)
+
+
+def test_the_header_tells_the_seconds_that_are_left_when_the_request_is_sent() -> None:
+    def slow(_host: str, *arguments: Any, **options: Any) -> list[tuple[Any, ...]]:
+        time.sleep(0.5)  # what is measured: the time that a lookup takes
+        return list(socket.getaddrinfo("127.0.0.1", *arguments, **options))
+
+    outbound = Outbound(OutboundSettings(), allow_private=True, lookup=slow)
+    with raw_server(_OK + b"Content-Length: 0\r\n\r\n") as server:
+        deadline = Deadline.after(20)
+        outbound.post(f"http://slow.example:{server.port}/", b"{}", {}, deadline, deadline_header="X-Left")
+        after = deadline.remaining_seconds
+    (line,) = [one for one in server.requests[0].decode().split("\r\n") if one.startswith("X-Left: ")]
+    assert after <= float(line.removeprefix("X-Left: ")) <= 19.5
 
 
 def test_no_time_left_is_an_error_before_any_call() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 from uuid import UUID
@@ -122,7 +122,14 @@ class Wordings(AgentRound):
     def __init__(self) -> None:
         self._asked = 0
 
-    def ask(self, questions: Sequence[Question], _deadline: Deadline, _claim: Claim) -> list[ChannelAnswer]:
+    def ask(
+        self,
+        questions: Sequence[Question],
+        _deadline: Deadline,
+        _claim: Claim,
+        *,
+        may_postpone: Callable[[], bool] = lambda: False,  # noqa: ARG002 -- these agents are never busy
+    ) -> list[ChannelAnswer]:
         self._asked += 1
         tasks = [f"Wording {self._asked}, task {number}" for number in range(1 + self._asked % 3)]
         plan = AnalysisPlan.model_validate({"phases": [{"number": 1, "name": "Begin", "tasks": tasks}]})

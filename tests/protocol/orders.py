@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -64,13 +65,24 @@ def complete_whatever_the_fence(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(transitions, "complete", unchecked)
 
 
+def postpone_whatever_the_fence(patch: pytest.MonkeyPatch) -> None:
+    """Let a run that has lost its lease put its job off."""
+    checked = transitions.postpone
+
+    def unchecked(connection: Connection, job_id: UUID, _fence: int, **why: Any) -> bool:
+        fence = connection.scalar(select(jobs.c.fence).where(jobs.c.job_id == job_id)) or 0
+        return checked(connection, job_id, fence, **why)
+
+    patch.setattr(transitions, "postpone", unchecked)
+
+
 def never_reap(patch: pytest.MonkeyPatch) -> None:
     """Leave jobs with whoever is gone."""
     patch.setattr(sweeps, "reap", lambda *_, **__: [])
 
 
 Defect = Callable[[pytest.MonkeyPatch], None]
-DEFECTS: tuple[Defect, ...] = (complete_whatever_the_fence, never_reap)
+DEFECTS: tuple[Defect, ...] = (complete_whatever_the_fence, postpone_whatever_the_fence, never_reap)
 
 #: Orders within which a defect must be noticed; on average it takes 15.
 NOTICED_WITHIN = 300

@@ -13,12 +13,21 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sqlalchemy import Row, select
 
 from app.domain.controls import Mode
-from app.domain.errors import ConflictError, MarketplaceError, NetworkError, PermanentError, RedisUnavailableError
+from app.domain.errors import (
+    AgentBusyError,
+    ConflictError,
+    MarketplaceError,
+    NetworkError,
+    PermanentError,
+    RedisUnavailableError,
+)
 from app.domain.jobs import JobKind, JobStatus, PlanStatus
+from app.domain.retry import POSTPONEMENT_SECONDS
 from app.job_execution import _END_TRIES as END_TRIES
 from app.job_execution import RunEnd
 from app.storage.jobs import job_by_id
 from app.storage.schema import dead_letters
+from app.storage.transitions import Claim
 from tests.pipeline import APPROVER, PLAN
 from tests.protocol.doubles import Clock, DoubtfulDatabase, Hint
 from tests.protocol.invariants import OPEN, Invariants, ms, rows_of
@@ -143,6 +152,12 @@ class ProtocolMachine(RuleBasedStateMachine):
     @rule(which=WHICH, doubts=DOUBTS, error=st.sampled_from([NetworkError("reset"), PermanentError("refused")]))
     def fail(self, which: int, doubts: tuple[bool, ...], error: MarketplaceError) -> None:
         self._finish(self._one_of_running(which), doubts, error)
+
+    @precondition(lambda self: self._running())
+    @rule(which=WHICH, doubts=DOUBTS)
+    def postpone(self, which: int, doubts: tuple[bool, ...]) -> None:
+        """End a run because an agent is busy."""
+        self._finish(self._one_of_running(which), doubts, AgentBusyError("busy"))
 
     @rule(which=WHICH, goes_on=st.booleans())
     def freeze(self, which: int, *, goes_on: bool) -> None:
@@ -302,7 +317,19 @@ class ProtocolMachine(RuleBasedStateMachine):
         if not is_held:
             assert end in {RunEnd.LOST, None}, "a run that had lost its lease was believed"
         elif len(doubts) < END_TRIES:
-            assert end in ({RunEnd.RETRYING, RunEnd.FAILED} if error else {RunEnd.COMPLETED})
+            assert end in self._ends_after(error, run.claim)
+            if end is RunEnd.POSTPONED:
+                assert self._job(job.job_id).error_count == job.error_count, "a postponement counted as a failure"
+
+    def _ends_after(self, error: MarketplaceError | None, claim: Claim) -> set[RunEnd]:
+        """Return how a run that still has its lease may end; time stands still while it ends."""
+        if error is None:
+            return {RunEnd.COMPLETED}
+        failed = {RunEnd.RETRYING, RunEnd.FAILED}
+        if not isinstance(error, AgentBusyError) or claim.seconds_left < claim.timeout_seconds:
+            return failed
+        always = claim.seconds_left > claim.timeout_seconds + max(POSTPONEMENT_SECONDS) + 1
+        return {RunEnd.POSTPONED} if always else {RunEnd.POSTPONED, *failed}
 
     def _one_of_running(self, which: int) -> Run:
         runs = self._running()

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.agents import answers
 from app.agents.answers import parse_answer
 from app.agents.http_protocol import read_answer as read_http_answer
 from app.agents.openai_protocol import read_answer as read_completion
@@ -16,6 +17,27 @@ _PLAN = '{"summary": "Sell sets", "phases": [{"number": 1, "tasks": ["List the p
 
 def _completion(content: object, **choice: object) -> bytes:
     return json.dumps({"choices": [{"message": {"role": "assistant", "content": content}, **choice}]}).encode()
+
+
+@pytest.mark.parametrize("before", ["", '{"phases": [{"name": "Draft", "tasks": ["x"]}]} '])
+def test_a_long_answer_whose_every_brace_stays_open_is_read_once_and_not_twenty_times(
+    before: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    class Counting(json.JSONDecoder):
+        def raw_decode(self, s: str, idx: int = 0) -> tuple[object, int]:
+            tried.append(idx)
+            return super().raw_decode(s, idx)
+
+    monkeypatch.setattr(answers, "_DECODER", Counting())
+    text = before + '{"a":' * 20 + "[" + "1," * 300_000
+    if before:
+        assert parse_answer(text).plan.phases[0].tasks == ("x",)
+    else:
+        with pytest.raises(BadAnswerError, match="too long"):
+            parse_answer(text)
+    assert len(tried) == (2 if before else 1)
 
 
 @pytest.mark.parametrize(

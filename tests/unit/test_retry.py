@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from app.domain.errors import (
+    AgentBusyError,
     BadAnswerError,
     DatabaseUnavailableError,
     DeadlineExceededError,
@@ -32,6 +33,7 @@ POLICY = RetryPolicy((1.0, 5.0, 30.0), max_retries=3, longest_seconds=60.0)
         DatabaseUnavailableError("x"),
         RedisUnavailableError("x"),
         RetryBudgetExhaustedError("x"),
+        AgentBusyError("x"),
     ],
     ids=lambda error: error.code,
 )

@@ -38,7 +38,6 @@ def upgrade() -> None:
     )
     op.create_index("ix_marketplace_breaker_transitions_at", "marketplace_breaker_transitions", ["at", "id"])
 
-
     # A name of an agent may have that many characters.
     with op.batch_alter_table("marketplace_agent_answers") as answers:
         answers.alter_column("agent", type_=sa.String(length=63), existing_nullable=False)
