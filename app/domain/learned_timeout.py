@@ -1,0 +1,189 @@
+"""A timeout learned from how long an agent's recent calls took.
+
+The bound is the larger of two. T1 is what a log-normal agent needs: the mean of the logarithms of the durations, and a
+number of deviations. T2 is where few enough healthy calls would be cut off, whatever shape their durations have.
+
+A call that timed out was not answered *by then*, and that is all that is known of it. Leaving such calls out makes the
+bound smaller each time it is learned; counting them as slow answers drives it to the ceiling when calls hang. Here they
+weigh as the method of Kaplan and Meier has it, and how many of them would have been answered is learned from the calls
+that were given the whole ceiling: `probe_share` of all, or all while too little is known.
+
+Source: docs/decisions/adaptive-timeouts.md, with what was measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+#: A larger part of a doubled size than this is no property of agents, but of too few samples.
+_STEEPEST = 2.0
+
+#: A limit that is this close to the ceiling counts as the ceiling.
+_NEARLY = 0.95
+
+
+@dataclass(frozen=True)
+class CallSample:
+    """One call: the size of its question, how long it took, its limit, and whether it was answered within it."""
+
+    size: int
+    seconds: float
+    limit_seconds: float
+    answered: bool
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How timeouts are learned.
+
+    `deviations` is for T1, `cut_share` for T2: the share of healthy calls that may be cut off. `half_life` is the
+    number of calls after which one weighs half. `enough_watched` calls that timed out at the ceiling are believed.
+    """
+
+    least_samples: int = 50
+    deviations: float = 2.6
+    cut_share: float = 0.005
+    half_life: float = 300.0
+    enough_watched: int = 8
+    burst_calls: int = 20
+    burst_timeouts: int = 6
+    least_seconds: float = 10.0
+    most_seconds: float = 120.0
+
+
+@dataclass(frozen=True)
+class LearnedTimeout:
+    """Both bounds as learned from `samples` calls; they grow with the `slope`th power of the size."""
+
+    samples: int
+    slope: float
+    t1_log: float
+    t2_log: float
+    least_seconds: float
+    most_seconds: float
+
+    def t1(self, size: int) -> float:
+        """Return the first bound for a question of this size, in seconds, not clamped."""
+        return math.exp(min(self.t1_log + self.slope * math.log1p(size), 30.0))
+
+    def t2(self, size: int) -> float:
+        """Return the second bound; infinite while it is not known where it lies."""
+        return math.exp(self.t2_log + self.slope * math.log1p(size)) if self.t2_log < math.inf else math.inf
+
+    def seconds(self, size: int) -> float:
+        """Return how long to wait for the answer to a question of this size; it never falls with the size."""
+        return min(max(self.t1(size), self.t2(size), self.least_seconds), self.most_seconds)
+
+
+@dataclass(frozen=True)
+class _Point:
+    """A sample with the influence of its size taken away; `at` is the logarithm of seconds."""
+
+    at: float
+    weight: float
+    answered: bool
+    watched: bool
+
+
+def learn_timeout(samples: Sequence[CallSample], learning: Learning) -> LearnedTimeout | None:
+    """Return what these calls of one agent, newest first, teach; None while too few of them were answered."""
+    answered = sum(sample.answered for sample in samples)
+    if answered < learning.least_samples:
+        return None
+    weights = [0.5 ** (age / learning.half_life) for age in range(len(samples))]
+    slope = _slope(samples, weights)
+    points = [
+        _Point(
+            math.log(max(sample.seconds, 0.001)) - slope * math.log1p(sample.size),
+            weight,
+            sample.answered,
+            sample.limit_seconds >= learning.most_seconds * _NEARLY,
+        )
+        for sample, weight in zip(samples, weights, strict=True)
+    ]
+    curve = _survival(points)
+    believed = points[: learning.burst_calls] if _is_burst(points, learning) else points
+    return LearnedTimeout(
+        samples=len(samples),
+        slope=slope,
+        t1_log=_deviating(curve, learning.deviations),
+        t2_log=_cutting_few(curve, believed, learning),
+        least_seconds=learning.least_seconds,
+        most_seconds=learning.most_seconds,
+    )
+
+
+def _slope(samples: Sequence[CallSample], weights: Sequence[float]) -> float:
+    """Return the slope of log seconds over log (1 + size) among the answered calls, by weighted least squares."""
+    rows = [
+        (weight, math.log1p(sample.size), math.log(max(sample.seconds, 0.001)))
+        for sample, weight in zip(samples, weights, strict=True)
+        if sample.answered
+    ]
+    total = sum(weight for weight, _, _ in rows)
+    mean_x = sum(weight * x for weight, x, _ in rows) / total
+    mean_y = sum(weight * y for weight, _, y in rows) / total
+    spread = sum(weight * (x - mean_x) ** 2 for weight, x, _ in rows)
+    if spread < total * 1e-6:
+        return 0.0
+    slope = sum(weight * (x - mean_x) * (y - mean_y) for weight, x, y in rows) / spread
+    return min(max(slope, 0.0), _STEEPEST)
+
+
+def _survival(points: Sequence[_Point]) -> list[tuple[float, float, float]]:
+    """Return (time, share of calls answered at it, share not answered by then) for every answer, in order of time.
+
+    Source: E. L. Kaplan, P. Meier, Nonparametric estimation from incomplete observations, 1958; weighted.
+    """
+    ordered = sorted(points, key=lambda point: (point.at, not point.answered))
+    at_risk = list(accumulate(reversed([point.weight for point in ordered])))[::-1]
+    left, curve = 1.0, []
+    for point, risk in zip(ordered, at_risk, strict=True):
+        if point.answered:
+            share = left * point.weight / risk
+            left = max(left - share, 0.0)
+            curve.append((point.at, share, left))
+    return curve
+
+
+def _deviating(curve: Sequence[tuple[float, float, float]], deviations: float) -> float:
+    """Return the mean of the answers' logarithms and so many deviations."""
+    total = sum(share for _, share, _ in curve)
+    mean = sum(share * at for at, share, _ in curve) / total
+    variance = sum(share * (at - mean) ** 2 for at, share, _ in curve) / total
+    return mean + deviations * math.sqrt(variance)
+
+
+def _cutting_few(
+    curve: Sequence[tuple[float, float, float]], believed: Sequence[_Point], learning: Learning
+) -> float:
+    """Return the earliest time after which few enough healthy calls are answered; infinite when none is known."""
+    watched = [point for point in believed if point.watched]
+    hung = sum(not point.answered for point in watched)
+    answers = sorted((point.at for point in watched if point.answered), reverse=True)
+    found, late = math.inf, 0
+    # Backwards, so that what is answered after a time has been counted when that time is judged.
+    for at, _, left in reversed(curve):
+        while late < len(answers) and answers[late] > at:
+            late += 1
+        if late + hung >= learning.enough_watched:
+            slow = late / (late + hung)
+        else:
+            slow = (late + 1) / (late + hung + 2)
+        if left * slow > learning.cut_share:
+            break
+        found = at
+    return found
+
+
+def _is_burst(points: Sequence[_Point], learning: Learning) -> bool:
+    """Tell whether so many of the newest calls timed out that what was watched before may not hold any more."""
+    newest, before = points[: learning.burst_calls], points[learning.burst_calls :]
+    timeouts = sum(not point.answered for point in newest)
+    if timeouts < learning.burst_timeouts or not before:
+        return False
+    usual = sum(point.weight for point in before if not point.answered) / sum(point.weight for point in before)
+    return timeouts > 4 * usual * len(newest)
