@@ -16,13 +16,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, groupby
 
 #: A larger part of a doubled size than this is no property of agents, but of too few samples.
 _STEEPEST = 2.0
 
 #: A limit that is this close to the ceiling counts as the ceiling.
 _NEARLY = 0.95
+
+#: While it is not known what becomes of the calls that time out, they get so many times as long as the latest answer.
+_WIDER = 3.0
+#: A bound grows beyond the latest answer by such steps.
+_STEP = 1.25
+#: A call that was given so many times as long as a bound tells whether those that the bound cuts off are answered.
+_FAR = 2.5
 
 
 @dataclass(frozen=True)
@@ -44,10 +51,11 @@ class Learning:
     """
 
     least_samples: int = 50
-    deviations: float = 2.6
-    cut_share: float = 0.005
+    deviations: float = 2.0
+    cut_share: float = 0.01
     half_life: float = 300.0
-    enough_watched: int = 8
+    enough_watched: int = 5
+    outage_calls: int = 10
     burst_calls: int = 20
     burst_timeouts: int = 6
     least_seconds: float = 10.0
@@ -80,18 +88,18 @@ class LearnedTimeout:
 
 @dataclass(frozen=True)
 class _Point:
-    """A sample with the influence of its size taken away; `at` is the logarithm of seconds."""
+    """A sample with the influence of its size taken away; `at` and `limit` are logarithms of seconds."""
 
     at: float
     weight: float
     answered: bool
-    watched: bool
+    limit: float
 
 
 def learn_timeout(samples: Sequence[CallSample], learning: Learning) -> LearnedTimeout | None:
     """Return what these calls of one agent, newest first, teach; None while too few of them were answered."""
-    answered = sum(sample.answered for sample in samples)
-    if answered < learning.least_samples:
+    samples = _without_outages(samples, learning.outage_calls)
+    if sum(sample.answered for sample in samples) < learning.least_samples:
         return None
     weights = [0.5 ** (age / learning.half_life) for age in range(len(samples))]
     slope = _slope(samples, weights)
@@ -100,7 +108,9 @@ def learn_timeout(samples: Sequence[CallSample], learning: Learning) -> LearnedT
             math.log(max(sample.seconds, 0.001)) - slope * math.log1p(sample.size),
             weight,
             sample.answered,
-            sample.limit_seconds >= learning.most_seconds * _NEARLY,
+            math.log(sample.limit_seconds) - slope * math.log1p(sample.size)
+            if sample.limit_seconds < learning.most_seconds * _NEARLY
+            else math.inf,
         )
         for sample, weight in zip(samples, weights, strict=True)
     ]
@@ -114,6 +124,16 @@ def learn_timeout(samples: Sequence[CallSample], learning: Learning) -> LearnedT
         least_seconds=learning.least_seconds,
         most_seconds=learning.most_seconds,
     )
+
+
+def _without_outages(samples: Sequence[CallSample], outage_calls: int) -> list[CallSample]:
+    """Return the samples without runs of timeouts that are so long that the agent was down, and that have ended."""
+    kept: list[CallSample] = []
+    for answered, run in groupby(samples, key=lambda sample: sample.answered):
+        calls = list(run)
+        if answered or len(calls) < outage_calls or not kept:
+            kept += calls
+    return kept
 
 
 def _slope(samples: Sequence[CallSample], weights: Sequence[float]) -> float:
@@ -161,21 +181,26 @@ def _cutting_few(
     curve: Sequence[tuple[float, float, float]], believed: Sequence[_Point], learning: Learning
 ) -> float:
     """Return the earliest time after which few enough healthy calls are answered; infinite when none is known."""
-    watched = [point for point in believed if point.watched]
-    hung = sum(not point.answered for point in watched)
-    answers = sorted((point.at for point in watched if point.answered), reverse=True)
-    found, late = math.inf, 0
+    # Each call of these knows about every bound below this time.
+    far = math.log(_FAR)
+    watched = sorted(
+        ((min(point.at, point.limit - far) if point.answered else point.limit - far, point.answered) for point in believed),
+        reverse=True,
+    )
+    found, cheapest, seen, late = curve[-1][0] + math.log(_WIDER), math.inf, 0, 0
     # Backwards, so that what is answered after a time has been counted when that time is judged.
     for at, _, left in reversed(curve):
-        while late < len(answers) and answers[late] > at:
-            late += 1
-        if late + hung >= learning.enough_watched:
-            slow = late / (late + hung)
-        else:
-            slow = (late + 1) / (late + hung + 2)
+        while seen < len(watched) and watched[seen][0] > at:
+            late += watched[seen][1]
+            seen += 1
+        slow = late / seen if seen >= learning.enough_watched else (late + 1) / (seen + 2)
         if left * slow > learning.cut_share:
             break
-        found = at
+        candidates = [(math.exp(at) * left, at)]
+        if math.isinf(cheapest):
+            # Nothing is known beyond the latest answer: a step further, half of the slow ones may be answered.
+            candidates.append((math.exp(at) * _STEP * left * (1 - slow / 2), at + math.log(_STEP)))
+        cheapest, found = min((cheapest, found), *candidates)
     return found
 
 
