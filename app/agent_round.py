@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -13,9 +13,12 @@ import structlog
 
 from app.agents.gateway import AgentGateway
 from app.agents.question import Question
+from app.attempt_limits import AttemptLimits
+from app.domain.agent_timeouts import AgentTimeout
 from app.domain.deadline import Deadline
 from app.domain.errors import MarketplaceError
 from app.domain.plan import AnalysisPlan
+from app.job_runs import JobRun
 from app.storage.answers import keep_answer, kept_answer
 from app.storage.database import Database
 from app.storage.transitions import Claim
@@ -50,12 +53,25 @@ class ChannelAnswer:
 class AgentRound:
     """Asks agents; an answer is kept at once, so that a retry or a later job has it to fall back on."""
 
-    def __init__(self, database: Database, gateway: AgentGateway, *, cache_seconds: float) -> None:
+    def __init__(
+        self, database: Database, gateway: AgentGateway, *, cache_seconds: float, limits: AttemptLimits | None = None
+    ) -> None:
         self._database = database
         self._gateway = gateway
         self._cache_seconds = cache_seconds
+        self._limits = limits
 
-    def ask(self, questions: Sequence[Question], deadline: Deadline, claim: Claim) -> list[ChannelAnswer]:
+    def limit(self, run: JobRun, questions: Sequence[Question]) -> Mapping[str, AgentTimeout]:
+        """Set the time limit of an attempt that will ask these questions; return the timeout of each agent."""
+        return {} if self._limits is None else self._limits.set_for(run, questions)
+
+    def ask(
+        self,
+        questions: Sequence[Question],
+        deadline: Deadline,
+        claim: Claim,
+        timeouts: Mapping[str, AgentTimeout] | None = None,
+    ) -> list[ChannelAnswer]:
         """Return one answer per question, in the same order, by the deadline; no error of an agent is raised.
 
         What an earlier attempt of the same job was answered is not asked again.
@@ -67,11 +83,14 @@ class AgentRound:
             return []
         with ThreadPoolExecutor(len(questions), thread_name_prefix="agent") as pool:
             futures = [
-                pool.submit(copy_context().run, self._ask_one, question, deadline, claim) for question in questions
+                pool.submit(copy_context().run, self._ask_one, question, deadline, claim, timeouts or {})
+                for question in questions
             ]
             return [future.result() for future in futures]
 
-    def _ask_one(self, question: Question, deadline: Deadline, claim: Claim) -> ChannelAnswer:
+    def _ask_one(
+        self, question: Question, deadline: Deadline, claim: Claim, timeouts: Mapping[str, AgentTimeout]
+    ) -> ChannelAnswer:
         agent = self._gateway.agent_for(question.channel)
         if agent is None:
             return ChannelAnswer(question.channel, "none")
@@ -80,7 +99,9 @@ class AgentRound:
             if kept is not None and kept[1] >= claim.created_at:
                 return ChannelAnswer(question.channel, "agent", kept[0], answered_at=kept[1])
         try:
-            answer = self._gateway.ask(agent, question, deadline, is_retry=claim.error_count > 0)
+            answer = self._gateway.ask(
+                agent, question, deadline, is_retry=claim.error_count > 0, timeout=timeouts.get(agent)
+            )
         except MarketplaceError as error:
             return self._fall_back(agent, question, error)
         with self._database.write() as connection:

@@ -44,9 +44,11 @@ class AnalysisJob:
             Question(purpose="analysis", channel=channel, title=row.title, context=row.context or "", plan=None)
             for channel in row.channels
         ]
+        timeouts = self._agents.limit(run, questions)
         run.advance(10)
         # A twentieth of the attempt is kept back, so that what was answered in time is still written within it.
-        answers = self._agents.ask(questions, run.deadline.within(run.deadline.remaining_seconds * 0.95), run.claim)
+        until = run.deadline.within(run.deadline.remaining_seconds * 0.95)
+        answers = self._agents.ask(questions, until, run.claim, timeouts)
         run.advance(90)
         answered = [answer for answer in answers if answer.plan is not None]
         if not answered:

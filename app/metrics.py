@@ -22,6 +22,8 @@ from app.domain.stuck_plans import StuckCause
 #: Seconds; story 4.5 names 10 ms to 10 s, agents need up to 120 s.
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 AGENT_BUCKETS = (*LATENCY_BUCKETS, 30.0, 60.0, 120.0)
+#: Seconds; timeouts of agents lie between 10 and 120.
+TIMEOUT_BUCKETS = (10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0, 50.0, 60.0, 80.0, 100.0, 120.0)
 #: Seconds; the pauses are 1, 5 and 30 s, or what an agent asks for.
 PAUSE_BUCKETS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
@@ -192,6 +194,14 @@ AGENT_DURATION = Metric(
     {"agent": AGENTS},
     AGENT_BUCKETS,
 )
+AGENT_TIMEOUT = Metric(
+    "marketplace_agent_timeout_seconds",
+    "histogram",
+    "Timeouts of calls to agents: what the rule says, what was learned (when enough is known), and what was used;"
+    " calls that ran into theirs have the outcome `timeout` in marketplace_agent_calls_total",
+    {"agent": AGENTS, "policy": ("rule", "learned", "used")},
+    TIMEOUT_BUCKETS,
+)
 REDIS_CONNECTIONS = Metric(
     "marketplace_redis_pool_connections",
     "gauge",
@@ -228,7 +238,7 @@ ERRORS = Metric(
     "marketplace_unexpected_errors_total",
     "counter",
     "Exceptions that nobody expected; each one is in the log with its traceback",
-    {"place": ("api", "job", "sweeper", "watch", "delivery", "heartbeat")},
+    {"place": ("api", "job", "sweeper", "watch", "delivery", "heartbeat", "agent_calls", "timeouts")},
 )
 
 METRICS: tuple[Metric, ...] = (
@@ -260,6 +270,7 @@ METRICS: tuple[Metric, ...] = (
     AGENT_CALLS,
     AGENT_RETRIES,
     AGENT_DURATION,
+    AGENT_TIMEOUT,
     REDIS_CONNECTIONS,
     REDIS_COMMANDS,
     REDIS_DURATION,

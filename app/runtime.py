@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 from redis import Redis
 
+from app.agent_calls import AgentCallLog
 from app.agent_round import AgentRound
+from app.agent_timeouts import AgentTimeouts
 from app.agents.configuration import AgentConfig, load_agents
 from app.agents.gateway import AgentGateway
 from app.analysis_job import AnalysisJob
 from app.announcements import Announcer
+from app.attempt_limits import AttemptLimits
 from app.controls import Controls
 from app.domain.jobs import JobKind
 from app.domain.processes import ProcessRole
@@ -45,6 +48,7 @@ class Runtime:
     announcer: Announcer
     webhooks_outbound: Outbound
     gateway: AgentGateway
+    agent_calls: AgentCallLog
     recovery: Recovery
     controls: Controls
     presence: Presence
@@ -57,6 +61,7 @@ class Runtime:
         self.membership.leave()
         self.gate.close()
         self.redis.connection_pool.disconnect()
+        self.agent_calls.close()
         self.database.close()
 
 
@@ -80,7 +85,10 @@ def build_runtime(settings: Settings, role: ProcessRole, temper: Temper) -> Runt
     announcer = Announcer(hints, metrics)
     agents_outbound = Outbound(settings.outbound, allow_private=settings.outbound.allow_private_agents)
     webhooks_outbound = Outbound(settings.outbound, allow_private=settings.outbound.allow_private_webhooks)
-    gateway = AgentGateway(agents, agents_outbound, metrics, settings.agents)
+    agent_calls = AgentCallLog(database, metrics)
+    gateway = AgentGateway(agents, agents_outbound, metrics, settings.agents, agent_calls.add)
+    timeouts = AgentTimeouts(database, settings.timeouts, metrics, gateway.configured_seconds)
+    limits = AttemptLimits(database, gateway, timeouts)
     presence = Presence(role, presence_directory(settings.process.directory, settings.database.url.get_secret_value()))
     jobs = settings.jobs
     heartbeat = Heartbeat(
@@ -90,7 +98,7 @@ def build_runtime(settings: Settings, role: ProcessRole, temper: Temper) -> Runt
         lease_seconds=jobs.lease_seconds,
         show=lambda connection: show_process(database, connection, presence.owner, role),
     )
-    asking = AgentRound(database, gateway, cache_seconds=jobs.answer_cache_seconds)
+    asking = AgentRound(database, gateway, cache_seconds=jobs.answer_cache_seconds, limits=limits)
     bodies: dict[JobKind, JobBody] = {
         JobKind.PHASE1: PhaseOne(database, asking, metrics),
         JobKind.ANALYSIS: AnalysisJob(database, asking),
@@ -106,6 +114,7 @@ def build_runtime(settings: Settings, role: ProcessRole, temper: Temper) -> Runt
         announcer=announcer,
         webhooks_outbound=webhooks_outbound,
         gateway=gateway,
+        agent_calls=agent_calls,
         recovery=Recovery(database, announcer, jobs, metrics),
         controls=Controls(database, hints, jobs),
         presence=presence,

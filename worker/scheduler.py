@@ -43,7 +43,14 @@ def scheduler() -> None:
     if not wait_for_schema(runtime.database, stop):
         return
     jobs, metrics = settings.jobs, runtime.metrics
-    sweeper = Sweeper(runtime.database, runtime.hints, runtime.recovery, jobs, metrics)
+    sweeper = Sweeper(
+        runtime.database,
+        runtime.hints,
+        runtime.recovery,
+        jobs,
+        metrics,
+        calls_kept_seconds=settings.timeouts.calls_kept_seconds,
+    )
     fallback = Fallback(
         runtime.database,
         runtime.executor,

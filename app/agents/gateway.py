@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from app.agents import http_protocol, openai_protocol
 from app.agents.configuration import AgentConfig
 from app.agents.question import Question
 from app.agents.retry_budget import RetryBudget
+from app.domain.agent_timeouts import AgentCall, AgentTimeout, TimeoutPolicy
 from app.domain.deadline import Deadline
 from app.domain.errors import (
     ConfigurationError,
@@ -56,7 +57,8 @@ class AgentAnswer:
 class AgentGateway:
     """Asks agents; safe to use from many threads. No retry: that is the job's business.
 
-    Each agent has its own retry budget, which this process alone keeps.
+    Each agent has its own retry budget, which this process alone keeps. `on_call` is told of each call that was made;
+    it must neither wait nor raise.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class AgentGateway:
         outbound: Outbound,
         metrics: LiveMetrics,
         settings: AgentsSettings | None = None,
+        on_call: Callable[[AgentCall], None] = lambda _call: None,
     ) -> None:
         settings = settings or AgentsSettings()
         self._configs = {config.name: config for config in configs}
@@ -73,6 +76,7 @@ class AgentGateway:
         }
         self._outbound = outbound
         self._metrics = metrics
+        self._on_call = on_call
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -84,12 +88,25 @@ class AgentGateway:
         """Channels that an agent serves, in the order of the configuration."""
         return tuple(config.channel for config in self._configs.values())
 
+    @property
+    def configured_seconds(self) -> dict[str, float | None]:
+        """The agents' own timeouts."""
+        return {name: config.timeout_seconds for name, config in self._configs.items()}
+
     def agent_for(self, channel: str) -> str | None:
         """Return the name of the agent that serves this channel, or None."""
         return next((config.name for config in self._configs.values() if config.channel == channel), None)
 
-    def ask(self, agent: str, question: Question, deadline: Deadline, *, is_retry: bool = False) -> AgentAnswer:
-        """Ask one agent, within the deadline and the agent's own timeout, whichever is earlier.
+    def ask(
+        self,
+        agent: str,
+        question: Question,
+        deadline: Deadline,
+        *,
+        is_retry: bool = False,
+        timeout: AgentTimeout | None = None,
+    ) -> AgentAnswer:
+        """Ask one agent, within the deadline, the agent's own timeout and `timeout`, whichever is earliest.
 
         `is_retry` tells that only an earlier failure makes this call necessary: it is made if the agent's retry budget
         allows it.
@@ -106,10 +123,12 @@ class AgentGateway:
         # Out of time before the call: that says nothing about the agent, so it is not counted as its failure.
         deadline.check()
         self._spend(agent, is_retry=is_retry)
+        for limit in (config.timeout_seconds, timeout and timeout.seconds):
+            deadline = deadline if limit is None else deadline.within(limit)
         started = time.monotonic()
         outcome = "other"
         try:
-            reading = self._call(config, question, deadline.within(config.timeout_seconds))
+            reading = self._call(config, question, deadline)
             outcome = "ok"
         except MarketplaceError as error:
             outcome = error.code
@@ -118,6 +137,17 @@ class AgentGateway:
             seconds = time.monotonic() - started
             self._metrics.count(AGENT_CALLS, agent=agent, outcome=outcome)
             self._metrics.observe(AGENT_DURATION, seconds, agent=agent)
+            self._on_call(
+                AgentCall(
+                    agent=agent,
+                    purpose=question.purpose,
+                    size=question.size,
+                    seconds=seconds,
+                    limit_seconds=deadline.at - started,
+                    outcome=outcome,
+                    probe=timeout is not None and timeout.policy is TimeoutPolicy.PROBE,
+                )
+            )
             _log.info("agent_called", agent=agent, purpose=question.purpose, outcome=outcome, seconds=round(seconds, 4))
         return AgentAnswer(reading.plan, reading.notes, seconds)
 

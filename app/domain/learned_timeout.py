@@ -21,8 +21,8 @@ from itertools import accumulate, groupby
 #: A larger part of a doubled size than this is no property of agents, but of too few samples.
 _STEEPEST = 2.0
 
-#: A limit that is this close to the ceiling counts as the ceiling.
-_NEARLY = 0.95
+#: A limit that is this close to the ceiling counts as the ceiling: an attempt keeps a little of its time to write.
+_NEARLY = 0.9
 
 #: While it is not known what becomes of the calls that time out, they get so many times as long as the latest answer.
 _WIDER = 3.0
@@ -60,6 +60,11 @@ class Learning:
     burst_timeouts: int = 6
     least_seconds: float = 10.0
     most_seconds: float = 120.0
+
+    @property
+    def whole_seconds(self) -> float:
+        """The least limit that counts as the whole ceiling."""
+        return self.most_seconds * _NEARLY
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ def learn_timeout(samples: Sequence[CallSample], learning: Learning) -> LearnedT
             weight,
             sample.answered,
             math.log(sample.limit_seconds) - slope * math.log1p(sample.size)
-            if sample.limit_seconds < learning.most_seconds * _NEARLY
+            if sample.limit_seconds < learning.whole_seconds
             else math.inf,
         )
         for sample, weight in zip(samples, weights, strict=True)
@@ -177,14 +182,15 @@ def _deviating(curve: Sequence[tuple[float, float, float]], deviations: float) -
     return mean + deviations * math.sqrt(variance)
 
 
-def _cutting_few(
-    curve: Sequence[tuple[float, float, float]], believed: Sequence[_Point], learning: Learning
-) -> float:
+def _cutting_few(curve: Sequence[tuple[float, float, float]], believed: Sequence[_Point], learning: Learning) -> float:
     """Return the earliest time after which few enough healthy calls are answered; infinite when none is known."""
     # Each call of these knows about every bound below this time.
     far = math.log(_FAR)
     watched = sorted(
-        ((min(point.at, point.limit - far) if point.answered else point.limit - far, point.answered) for point in believed),
+        (
+            (min(point.at, point.limit - far) if point.answered else point.limit - far, point.answered)
+            for point in believed
+        ),
         reverse=True,
     )
     found, cheapest, seen, late = curve[-1][0] + math.log(_WIDER), math.inf, 0, 0

@@ -27,6 +27,7 @@ from app.settings.groups import (
     ProcessSettings,
     RedisSettings,
     SchedulerSettings,
+    TimeoutSettings,
     WebhookSettings,
     WebSettings,
     WorkerSettings,
@@ -65,6 +66,7 @@ class Settings(BaseSettings):
     scheduler: SchedulerSettings = SchedulerSettings()
     jobs: JobSettings = JobSettings()
     agents: AgentsSettings = AgentsSettings()
+    timeouts: TimeoutSettings = TimeoutSettings()
     outbound: OutboundSettings = OutboundSettings()
     webhooks: WebhookSettings = WebhookSettings()
     log: LogSettings = LogSettings()

@@ -8,9 +8,14 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Protocol
 
+from app.agent_timeouts import learning_of
 from app.domain.learned_timeout import CallSample, LearnedTimeout, Learning, learn_timeout
 from app.domain.timeout_rule import TimeoutRule
+from app.settings import TimeoutSettings
 from tests.timeouts.workloads import Workload
+
+_SETTINGS = TimeoutSettings()
+_LEARNING = learning_of(_SETTINGS)
 
 #: Outside of the peak hours, with a quiet breaker: what the rule says at its shortest.
 _QUIET = datetime(2026, 11, 27, 3, tzinfo=UTC)
@@ -51,16 +56,13 @@ class Ruled:
 
 
 class Learned:
-    """The estimator of the product, refreshed now and then as in the product; the rule while it is cold."""
+    """The estimator of the product, with the rows that the product reads; the rule while it is cold."""
 
-    def __init__(
-        self, chance: Random, learning: Learning, *, probe_share: float, kept: int, kept_watched: int, refreshed_every: int = 25
-    ) -> None:
+    def __init__(self, chance: Random, learning: Learning = _LEARNING, *, refreshed_every: int = 20) -> None:
         self._chance = chance
         self._learning = learning
-        self._probe_share = probe_share
-        self._newest: deque[CallSample] = deque(maxlen=kept)
-        self._watched: deque[CallSample] = deque(maxlen=kept_watched)
+        self._newest: deque[CallSample] = deque(maxlen=_SETTINGS.newest_calls)
+        self._watched: deque[CallSample] = deque(maxlen=_SETTINGS.watched_calls)
         self._refreshed_every = refreshed_every
         self._since = 0
         self._rule = Ruled()
@@ -69,7 +71,7 @@ class Learned:
     def limit(self, size: int) -> float:
         if self.bound is None:
             return self._rule.limit(size)
-        if self._chance.random() < self._probe_share:
+        if self._chance.random() < _SETTINGS.probe_share:
             return self._learning.most_seconds
         return self.bound.seconds(size)
 
