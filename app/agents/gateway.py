@@ -123,7 +123,7 @@ class AgentGateway:
         # Out of time before the call: that says nothing about the agent, so it is not counted as its failure.
         deadline.check()
         self._spend(agent, is_retry=is_retry)
-        for limit in (config.timeout_seconds, timeout and timeout.seconds):
+        for limit in (config.timeout_seconds, None if timeout is None else timeout.seconds):
             deadline = deadline if limit is None else deadline.within(limit)
         started = time.monotonic()
         outcome = "other"

@@ -42,13 +42,23 @@ def show(job_id: object, *, as_json: bool) -> None:
         print_json(job)
         return
     names = ("jobId", "planId", "kind", "status", "progress", "createdAt", "startedAt", "completedAt", "nextAttemptAt")
-    print_fields([*((name, job[name]) for name in names), ("error", _error(job))])
-    print_fields([("timeout", f"{job['timeoutSeconds']:g} s ({job['timeoutReason'].get('mode', 'fixed')})")])
-    if job["timeoutReason"].get("agents"):
-        print_table(
-            ("Agent", "Timeout", "Policy", "Base", "Opportunities", "Transitions", "Peak", "Rule", "Learned", "Own"),
-            [_timeout(agent) for agent in job["timeoutReason"]["agents"]],
+    reason = job["timeoutReason"]
+    timeout = f"{job['timeoutSeconds']:g} s, mode {reason['mode']}"
+    print_fields([*((name, job[name]) for name in names), ("timeout", timeout), ("error", _error(job))])
+    if "agents" in reason:
+        titles = (
+            "Agent",
+            "Timeout",
+            "Policy",
+            "Base",
+            "Opportunities",
+            "Transitions",
+            "Peak",
+            "Rule",
+            "Learned",
+            "Own",
         )
+        print_table(titles, map(_timeout, reason["agents"]))
     rows = [(a["attempt"], a["outcome"], a["startedAt"], a["endedAt"], a["worker"], _error(a)) for a in job["attempts"]]
     print_table(("Attempt", "Outcome", "Started", "Ended", "Worker", "Error"), rows)
 

@@ -1,12 +1,12 @@
 """A timeout learned from how long an agent's recent calls took.
 
 The bound is the larger of two. T1 is what a log-normal agent needs: the mean of the logarithms of the durations, and a
-number of deviations. T2 is where few enough healthy calls would be cut off, whatever shape their durations have.
+number of deviations. T2 is where few enough healthy calls are cut off and least time is wasted, whatever the shape.
 
 A call that timed out was not answered *by then*, and that is all that is known of it. Leaving such calls out makes the
 bound smaller each time it is learned; counting them as slow answers drives it to the ceiling when calls hang. Here they
 weigh as the method of Kaplan and Meier has it, and how many of them would have been answered is learned from the calls
-that were given the whole ceiling: `probe_share` of all, or all while too little is known.
+that had far more time than the bound: some are probes, and all are while too little is known.
 
 Source: docs/decisions/adaptive-timeouts.md, with what was measured.
 """
@@ -24,11 +24,17 @@ _STEEPEST = 2.0
 #: A limit that is this close to the ceiling counts as the ceiling: an attempt keeps a little of its time to write.
 _NEARLY = 0.9
 
+#: No duration is taken for shorter, in seconds: its logarithm is needed.
+_SHORTEST = 0.001
+
+#: Beyond every ceiling, and small enough for `exp`.
+_LONGEST_LOG = 30.0
+
 #: While it is not known what becomes of the calls that time out, they get so many times as long as the latest answer.
 _WIDER = 3.0
 #: A bound grows beyond the latest answer by such steps.
 _STEP = 1.25
-#: A call that was given so many times as long as a bound tells whether those that the bound cuts off are answered.
+#: A call that was given so many times as long as a bound tells whether those that it cuts off would be answered.
 _FAR = 2.5
 
 
@@ -47,7 +53,10 @@ class Learning:
     """How timeouts are learned.
 
     `deviations` is for T1, `cut_share` for T2: the share of healthy calls that may be cut off. `half_life` is the
-    number of calls after which one weighs half. `enough_watched` calls that timed out at the ceiling are believed.
+    number of calls after which one weighs half. What became of `enough_watched` calls that had far more time is
+    believed. So many timeouts in a row as `outage_calls` are an outage, which tells nothing of healthy calls. With
+    `burst_timeouts` among the newest `burst_calls`, where few are usual, only these are asked what becomes of such
+    calls. The other numbers are seconds.
     """
 
     least_samples: int = 50
@@ -80,11 +89,11 @@ class LearnedTimeout:
 
     def t1(self, size: int) -> float:
         """Return the first bound for a question of this size, in seconds, not clamped."""
-        return math.exp(min(self.t1_log + self.slope * math.log1p(size), 30.0))
+        return math.exp(min(self.t1_log + self.slope * math.log1p(size), _LONGEST_LOG))
 
     def t2(self, size: int) -> float:
-        """Return the second bound; infinite while it is not known where it lies."""
-        return math.exp(self.t2_log + self.slope * math.log1p(size)) if self.t2_log < math.inf else math.inf
+        """Return the second bound."""
+        return math.exp(min(self.t2_log + self.slope * math.log1p(size), _LONGEST_LOG))
 
     def seconds(self, size: int) -> float:
         """Return how long to wait for the answer to a question of this size; it never falls with the size."""
@@ -108,27 +117,32 @@ def learn_timeout(samples: Sequence[CallSample], learning: Learning) -> LearnedT
         return None
     weights = [0.5 ** (age / learning.half_life) for age in range(len(samples))]
     slope = _slope(samples, weights)
-    points = [
-        _Point(
-            math.log(max(sample.seconds, 0.001)) - slope * math.log1p(sample.size),
-            weight,
-            sample.answered,
-            math.log(sample.limit_seconds) - slope * math.log1p(sample.size)
-            if sample.limit_seconds < learning.whole_seconds
-            else math.inf,
-        )
-        for sample, weight in zip(samples, weights, strict=True)
-    ]
+    points = [_point(sample, weight, slope, learning) for sample, weight in zip(samples, weights, strict=True)]
     curve = _survival(points)
     believed = points[: learning.burst_calls] if _is_burst(points, learning) else points
     return LearnedTimeout(
         samples=len(samples),
         slope=slope,
         t1_log=_deviating(curve, learning.deviations),
-        t2_log=_cutting_few(curve, believed, learning),
+        t2_log=_cutting_few(curve, _watched(believed), learning),
         least_seconds=learning.least_seconds,
         most_seconds=learning.most_seconds,
     )
+
+
+def _point(sample: CallSample, weight: float, slope: float, learning: Learning) -> _Point:
+    by_size = slope * math.log1p(sample.size)
+    whole = sample.limit_seconds >= learning.whole_seconds
+    return _Point(
+        at=_log(sample.seconds) - by_size,
+        weight=weight,
+        answered=sample.answered,
+        limit=math.inf if whole else _log(sample.limit_seconds) - by_size,
+    )
+
+
+def _log(seconds: float) -> float:
+    return math.log(max(seconds, _SHORTEST))
 
 
 def _without_outages(samples: Sequence[CallSample], outage_calls: int) -> list[CallSample]:
@@ -144,7 +158,7 @@ def _without_outages(samples: Sequence[CallSample], outage_calls: int) -> list[C
 def _slope(samples: Sequence[CallSample], weights: Sequence[float]) -> float:
     """Return the slope of log seconds over log (1 + size) among the answered calls, by weighted least squares."""
     rows = [
-        (weight, math.log1p(sample.size), math.log(max(sample.seconds, 0.001)))
+        (weight, math.log1p(sample.size), _log(sample.seconds))
         for sample, weight in zip(samples, weights, strict=True)
         if sample.answered
     ]
@@ -182,32 +196,42 @@ def _deviating(curve: Sequence[tuple[float, float, float]], deviations: float) -
     return mean + deviations * math.sqrt(variance)
 
 
-def _cutting_few(curve: Sequence[tuple[float, float, float]], believed: Sequence[_Point], learning: Learning) -> float:
-    """Return the earliest time after which few enough healthy calls are answered; infinite when none is known."""
-    # Each call of these knows about every bound below this time.
+def _watched(points: Sequence[_Point]) -> list[tuple[float, bool]]:
+    """Return, latest first, until which bound each call tells what becomes of those cut off, and what became of it.
+
+    It tells so of a bound that it outlived, if it had far more time than that.
+    """
     far = math.log(_FAR)
-    watched = sorted(
-        (
-            (min(point.at, point.limit - far) if point.answered else point.limit - far, point.answered)
-            for point in believed
-        ),
-        reverse=True,
+    known = (
+        (min(point.at, point.limit - far) if point.answered else point.limit - far, point.answered) for point in points
     )
-    found, cheapest, seen, late = curve[-1][0] + math.log(_WIDER), math.inf, 0, 0
+    return sorted(known, reverse=True)
+
+
+def _cutting_few(
+    curve: Sequence[tuple[float, float, float]], watched: Sequence[tuple[float, bool]], learning: Learning
+) -> float:
+    """Return the bound that wastes the least time of those that cut off few enough healthy calls.
+
+    When even the latest answer does not seem to be late enough, more must be seen: the bound is far beyond it.
+    """
+    latest = curve[-1][0]
+    best = math.inf, latest + math.log(_WIDER)
+    seen, late = 0, 0
     # Backwards, so that what is answered after a time has been counted when that time is judged.
     for at, _, left in reversed(curve):
         while seen < len(watched) and watched[seen][0] > at:
             late += watched[seen][1]
             seen += 1
+        # Of the calls that are not answered by then, the share that would be; a half, as long as nothing is known.
         slow = late / seen if seen >= learning.enough_watched else (late + 1) / (seen + 2)
         if left * slow > learning.cut_share:
             break
-        candidates = [(math.exp(at) * left, at)]
-        if math.isinf(cheapest):
-            # Nothing is known beyond the latest answer: a step further, half of the slow ones may be answered.
-            candidates.append((math.exp(at) * _STEP * left * (1 - slow / 2), at + math.log(_STEP)))
-        cheapest, found = min((cheapest, found), *candidates)
-    return found
+        if at == latest:
+            # Nothing is known beyond; a step further, half of the slow ones may be answered.
+            best = min(best, (math.exp(at) * _STEP * left * (1 - slow / 2), at + math.log(_STEP)))
+        best = min(best, (math.exp(at) * left, at))
+    return best[1]
 
 
 def _is_burst(points: Sequence[_Point], learning: Learning) -> bool:

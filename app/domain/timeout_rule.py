@@ -6,8 +6,22 @@ docs/decisions/adaptive-timeouts.md
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+
+def zone_of(name: str) -> tzinfo:
+    """Return the time zone with this IANA name; UTC is known on machines without any list of zones too.
+
+    Raises:
+        ValueError: This machine knows no such zone.
+    """
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, OSError) as error:
+        raise ValueError(f"there is no time zone {name}") from error
 
 
 @dataclass(frozen=True)
@@ -69,7 +83,7 @@ class TimeoutRule:
 
     def is_peak(self, at: datetime) -> bool:
         """Tell whether this moment lies in the peak hours."""
-        hour = at.astimezone(ZoneInfo(self.time_zone)).hour
+        hour = at.astimezone(zone_of(self.time_zone)).hour
         if self.peak_from_hour <= self.peak_to_hour:
             return self.peak_from_hour <= hour < self.peak_to_hour
         return hour >= self.peak_from_hour or hour < self.peak_to_hour

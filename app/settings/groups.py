@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from app.domain.agent_timeouts import TimeoutMode
 from app.domain.jobs import JobKind
+from app.domain.timeout_rule import zone_of
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Count = Annotated[int, Field(ge=1)]
@@ -291,8 +291,8 @@ class TimeoutSettings(Group):
     @classmethod
     def _is_known(cls, value: str) -> str:
         try:
-            ZoneInfo(value)
-        except (ValueError, OSError):
+            zone_of(value)
+        except ValueError:
             raise ValueError("is no time zone that this machine knows") from None
         return value
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import uuid4
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from app.domain.agent_timeouts import AgentCall
 from app.domain.errors import BadAnswerError, DeadlineExceededError
@@ -59,7 +59,7 @@ def read_samples(
     if len(rows) == newest:
         whole = of_agent.where(agent_calls.c.limit_seconds >= whole_seconds).limit(newest + watched)
         rows += [row for row in connection.execute(whole).all() if row.id not in known][:watched]
-    return [_sample(row) for row in rows]
+    return [CallSample(row.size, row.seconds, row.limit_seconds, row.outcome in _ANSWERED) for row in rows]
 
 
 def forget_calls(connection: Connection, *, older_than_seconds: float) -> int:
@@ -67,7 +67,3 @@ def forget_calls(connection: Connection, *, older_than_seconds: float) -> int:
     return connection.execute(
         delete(agent_calls).where(agent_calls.c.called_at <= now_plus(-older_than_seconds))
     ).rowcount
-
-
-def _sample(row: Row[tuple[object, ...]]) -> CallSample:
-    return CallSample(row.size, row.seconds, row.limit_seconds, row.outcome in _ANSWERED)

@@ -141,7 +141,10 @@ def beat(connection: Connection, job_id: UUID, fence: int, *, lease_seconds: flo
 def set_limit(
     connection: Connection, job_id: UUID, fence: int, *, seconds: float, reason: Mapping[str, object]
 ) -> bool:
-    """Tell the time limit that a run has given itself, and why; `attemptSeconds` in it is the most that any may have."""
+    """Tell the time limit that a run has given itself, and why.
+
+    `attemptSeconds` of the reason is the most that any attempt may have.
+    """
     return _moved(
         connection,
         update(jobs).where(*_held(job_id, fence)).values(timeout_seconds=seconds, timeout_reason=dict(reason)),

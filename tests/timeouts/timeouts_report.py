@@ -30,8 +30,8 @@ def markdown(report: TimeoutsReport) -> str:
         f"# Timeout policies, {report.started_at:%Y-%m-%d %H:%M} UTC",
         "",
         machine(),
-        f"Each cell: {len(SEEDS)} seeds of {report.calls:,} calls; share of healthy calls cut off, and seconds that a"
-        " worker waited for nothing per 1,000 calls.",
+        f"Each cell: {len(SEEDS)} seeds of {report.calls:,} calls.",
+        "First the share of healthy calls cut off, then seconds that a worker waited for nothing per 1,000 calls.",
         "A single cell beyond the limits of the whole is marked with an asterisk.",
         "",
         "Every threshold is met." if not faults else "Missed: " + "; ".join(faults) + ".",
