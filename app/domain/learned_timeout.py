@@ -30,6 +30,9 @@ _SHORTEST = 0.001
 #: Beyond every ceiling, and small enough for `exp`.
 _LONGEST_LOG = 30.0
 
+#: A share of calls that is none.
+_NOBODY = 1e-9
+
 #: While it is not known what becomes of the calls that time out, they get so many times as long as the latest answer.
 _WIDER = 3.0
 #: A bound grows beyond the latest answer by such steps.
@@ -183,7 +186,8 @@ def _survival(points: Sequence[_Point]) -> list[tuple[float, float, float]]:
     for point, risk in zip(ordered, at_risk, strict=True):
         if point.answered:
             share = left * point.weight / risk
-            left = max(left - share, 0.0)
+            # What rounding leaves over is nobody.
+            left = left - share if left - share > _NOBODY else 0.0
             curve.append((point.at, share, left))
     return curve
 

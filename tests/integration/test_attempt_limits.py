@@ -17,6 +17,7 @@ from app.agents.configuration import AgentConfig
 from app.agents.gateway import AgentGateway
 from app.analysis_job import AnalysisJob
 from app.attempt_limits import AttemptLimits
+from app.domain.agent_timeouts import TimeoutMode
 from app.domain.jobs import JobKind
 from app.job_execution import Finished, RunEnd
 from app.job_runs import JobRun
@@ -166,7 +167,7 @@ def test_a_job_that_asks_no_agent_keeps_its_fixed_limit(house: House) -> None:
 def test_a_learned_timeout_holds_for_the_calls_of_a_job(pipeline: Pipeline, agents: FakeAgents) -> None:
     with pipeline.database.write() as connection:
         insert_calls(connection, [CALL] * 60)
-    house = House(pipeline, agents, None, TimeoutSettings(mode="learned", probe_share=0))  # type: ignore[arg-type]
+    house = House(pipeline, agents, None, TimeoutSettings(mode=TimeoutMode.LEARNED, probe_share=0))
     job_id = house.requested("amazon")
     assert pipeline.executor.run(job_id) is RunEnd.COMPLETED
     told = pipeline.job(job_id).timeout_reason["agents"][0]
