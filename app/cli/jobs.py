@@ -43,7 +43,7 @@ def show(job_id: object, *, as_json: bool) -> None:
         return
     names = ("jobId", "planId", "kind", "status", "progress", "createdAt", "startedAt", "completedAt", "nextAttemptAt")
     reason = job["timeoutReason"]
-    timeout = f"{job['timeoutSeconds']:g} s, mode {reason['mode']}"
+    timeout = f"{job['timeoutSeconds']:g} s, mode {reason.get('mode', 'fixed')}"
     print_fields([*((name, job[name]) for name in names), ("timeout", timeout), ("error", _error(job))])
     if "agents" in reason:
         titles = (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -28,6 +29,7 @@ from app.storage.agent_calls import insert_calls
 from app.storage.schema import agent_calls, jobs
 from loadtest.agent_behaviours import Behaviour
 from loadtest.agent_server import FakeAgents
+from tests.api import Api
 from tests.integration.test_agent_calls import CALL
 from tests.pipeline import APPROVER, Pipeline
 
@@ -91,8 +93,21 @@ def _two_of_shopee(_connection: Connection, _seconds: float) -> Mapping[str, int
 
 
 @pytest.fixture
-def house(pipeline: Pipeline, agents: FakeAgents) -> House:
-    return House(pipeline, agents, None, TimeoutSettings())
+def build(pipeline: Pipeline, agents: FakeAgents) -> Iterator[Callable[..., House]]:
+    """Return what builds the pipeline; agents have a timeout of their own, `own`, or None."""
+    with ExitStack() as stack:
+
+        def build(own: float | None = None, settings: TimeoutSettings | None = None) -> House:
+            house = House(pipeline, agents, own, settings or TimeoutSettings())
+            stack.callback(house.log.close)
+            return house
+
+        yield build
+
+
+@pytest.fixture
+def house(build: Callable[..., House]) -> House:
+    return build()
 
 
 def test_an_analysis_has_the_time_of_its_slowest_agent_and_shows_why(house: House) -> None:
@@ -109,6 +124,22 @@ def test_an_analysis_has_the_time_of_its_slowest_agent_and_shows_why(house: Hous
         ("shopee", 40.0, "rule"),
     ]
     assert reason["agents"][1]["rule"]["transitions"] == 10.0
+
+
+def test_the_api_shows_the_limit_and_its_breakdown(house: House, api: Api) -> None:
+    job_id = house.requested("amazon", "shopee")
+    house.pipeline.executor.run(job_id)
+    job = api.get(f"/api/marketplace/jobs/{job_id}").get_json()
+    assert job["timeoutSeconds"] == pytest.approx(40 / 0.95 + 1, abs=0.001)
+    assert job["timeoutReason"] == house.pipeline.job(job_id).timeout_reason
+    assert job["timeoutReason"]["agents"][1]["rule"] == {
+        "base": 30.0,
+        "opportunities": 0.0,
+        "transitions": 10.0,
+        "peak": 0.0,
+        "total": 40.0,
+        "seconds": 40.0,
+    }
 
 
 def test_the_attempt_may_never_have_more_than_it_had(house: House) -> None:
@@ -131,8 +162,10 @@ def test_a_second_attempt_is_limited_anew_and_not_by_the_first(house: House, age
     assert row.timeout_seconds == pytest.approx(30 / 0.95 + 1, abs=0.001)
 
 
-def test_an_agents_own_timeout_ends_its_call_and_the_call_is_kept(pipeline: Pipeline, agents: FakeAgents) -> None:
-    house = House(pipeline, agents, 1.0, TimeoutSettings())
+def test_an_agents_own_timeout_ends_its_call_and_the_call_is_kept(
+    build: Callable[..., House], pipeline: Pipeline, agents: FakeAgents
+) -> None:
+    house = build(own=1.0)
     agents.agents["amazon"].behaviour = Behaviour(mode="hang")
     job_id = house.requested("amazon", "shopee")
     assert pipeline.executor.run(job_id) is RunEnd.COMPLETED
@@ -164,10 +197,10 @@ def test_a_job_that_asks_no_agent_keeps_its_fixed_limit(house: House) -> None:
     assert (row.timeout_seconds, row.timeout_reason) == (10.0, {"mode": "fixed"})
 
 
-def test_a_learned_timeout_holds_for_the_calls_of_a_job(pipeline: Pipeline, agents: FakeAgents) -> None:
+def test_a_learned_timeout_holds_for_the_calls_of_a_job(build: Callable[..., House], pipeline: Pipeline) -> None:
     with pipeline.database.write() as connection:
         insert_calls(connection, [CALL] * 60)
-    house = House(pipeline, agents, None, TimeoutSettings(mode=TimeoutMode.LEARNED, probe_share=0))
+    house = build(settings=TimeoutSettings(mode=TimeoutMode.LEARNED, probe_share=0))
     job_id = house.requested("amazon")
     assert pipeline.executor.run(job_id) is RunEnd.COMPLETED
     told = pipeline.job(job_id).timeout_reason["agents"][0]

@@ -159,7 +159,8 @@ def test_in_a_closed_loop_it_spirals_neither_down_nor_up(
     assert policy.bound is not None
     # Down: it would cut off more and more. One call in a hundred is meant; the worst of 250 runs cut off 3.4.
     assert outcome.cut_share < 0.05
-    # Up: its limits would leave the longest calls behind. The worst of 250 runs was a third beyond the longest of 1,000.
+    # Up: its limits would leave the longest calls behind. In the worst of 250 runs they were a third longer than the
+    # longest of 1,000 calls.
     longest = max(median * math.exp(3.09 * sigma), LEARNING.least_seconds)
     limits = policy.limits[1000:]
     assert sum(limits) / len(limits) < 2 * longest
