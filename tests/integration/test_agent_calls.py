@@ -26,7 +26,9 @@ from app.settings import DatabaseSettings, TimeoutSettings
 from app.storage.agent_calls import forget_calls, insert_calls, read_samples
 from app.storage.database import Database
 from app.storage.schema import agent_calls
+from tests.pipeline import Pipeline
 from tests.servers import wait_until
+from worker.sweeper import Sweeper
 
 CALL = AgentCall("amazon", "analysis", size=3, seconds=2.0, limit_seconds=30.0, outcome="ok", probe=False)
 QUESTION = Question(purpose="analysis", channel="amazon", title="Shoes", context="", plan=None)
@@ -101,6 +103,20 @@ def test_old_calls_are_forgotten(database: Database) -> None:
     with database.write() as connection:
         assert forget_calls(connection, older_than_seconds=2.5) == 2
     assert kept(database) == 3
+
+
+def test_the_sweeper_forgets_them(pipeline: Pipeline) -> None:
+    write(pipeline.database, *[CALL] * 3)
+    sweeper = Sweeper(
+        pipeline.database,
+        pipeline.hints,
+        pipeline.recovery,
+        pipeline.settings,
+        pipeline.metrics,
+        calls_kept_seconds=1.5,
+    )
+    sweeper.reconcile()
+    assert kept(pipeline.database) == 2
 
 
 def test_the_log_writes_calls_in_the_background(database: Database) -> None:

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli import jobs as commands
+from app.cli.main import marketplace
 
 JOB: dict[str, Any] = {
     "jobId": "7a7ce4e1-5b0c-4a9e-9f0f-0c8d3f3f6a11",
@@ -34,7 +35,7 @@ AGENT = {
 def shown(monkeypatch: pytest.MonkeyPatch, **more: object) -> list[list[str]]:
     remote = SimpleNamespace(get=lambda _path: {**JOB, **more})
     monkeypatch.setattr(commands, "connect", lambda: remote)
-    ended = CliRunner().invoke(commands.jobs, ["show", JOB["jobId"]])
+    ended = CliRunner().invoke(marketplace, ["jobs", "show", JOB["jobId"]])
     assert ended.exit_code == 0, ended.output
     return [line.split() for line in ended.output.splitlines()]
 

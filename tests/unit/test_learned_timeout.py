@@ -77,6 +77,12 @@ def test_t1_is_the_mean_and_two_deviations_of_the_logarithms() -> None:
     assert told.t1_log == pytest.approx(2.0 + 2.0 * 1.0)
 
 
+@pytest.mark.parametrize(("t1", "t2"), [(40.0, 20.0), (20.0, 40.0)])
+def test_the_larger_of_both_bounds_holds(t1: float, t2: float) -> None:
+    both = LearnedTimeout(60, 0.0, math.log(t1), math.log(t2), least_seconds=10.0, most_seconds=120.0)
+    assert both.seconds(50) == pytest.approx(40.0)
+
+
 def test_larger_plans_get_more_time_when_they_need_it() -> None:
     chance = Random(1)
     samples = [answered(0.5 * size * chance.lognormvariate(0, 0.1), size) for size in [20, 40, 80, 160] * 60]
@@ -105,6 +111,14 @@ def test_timeouts_are_taken_for_slow_answers_as_long_as_nobody_knows() -> None:
     chance.shuffle(samples)
     # Three times the latest answer: that is where it can be seen what becomes of them.
     assert learned(samples).seconds(50) == pytest.approx(min(3 * latest, 120.0))
+
+
+def test_a_rare_timeout_moves_the_bound_a_step_beyond_the_latest_answer() -> None:
+    samples = [replace(sample, limit_seconds=20.0) for sample in log_normal(8.0, 0.3, 500) if sample.seconds < 20]
+    latest = max(sample.seconds for sample in samples)
+    assert learned(samples).seconds(50) == pytest.approx(latest)
+    samples.insert(100, timed_out(20.0))
+    assert learned(samples).seconds(50) == pytest.approx(1.25 * latest)
 
 
 def test_answers_beyond_the_bound_that_probes_saw_pull_it_up() -> None:
