@@ -15,9 +15,12 @@ import structlog
 from app.agents.bulkhead import Permit
 from app.agents.gateway import AgentGateway
 from app.agents.question import Question
+from app.attempt_limits import AttemptLimits
+from app.domain.agent_timeouts import AgentTimeout
 from app.domain.deadline import Deadline
 from app.domain.errors import AgentBusyError, MarketplaceError
 from app.domain.plan import AnalysisPlan
+from app.job_runs import JobRun
 from app.metrics import FALLBACKS, LiveMetrics
 from app.storage.answers import KeptAnswer, keep_answer, kept_answer
 from app.storage.database import Database
@@ -62,18 +65,30 @@ class AgentRound:
     """Asks agents; an answer is kept at once, so that a retry or a later job has it to fall back on."""
 
     def __init__(
-        self, database: Database, gateway: AgentGateway, metrics: LiveMetrics, *, cache_seconds: float
+        self,
+        database: Database,
+        gateway: AgentGateway,
+        metrics: LiveMetrics,
+        *,
+        cache_seconds: float,
+        limits: AttemptLimits | None = None,
     ) -> None:
         self._database = database
         self._gateway = gateway
         self._metrics = metrics
         self._cache_seconds = cache_seconds
+        self._limits = limits
+
+    def limit(self, run: JobRun, questions: Sequence[Question]) -> Mapping[str, AgentTimeout]:
+        """Set the time limit of an attempt that will ask these questions; return the timeout of each agent."""
+        return {} if self._limits is None else self._limits.set_for(run, questions)
 
     def ask(
         self,
         questions: Sequence[Question],
         deadline: Deadline,
         claim: Claim,
+        timeouts: Mapping[str, AgentTimeout] | None = None,
         *,
         may_postpone: Callable[[], bool] = lambda: False,
     ) -> list[ChannelAnswer]:
@@ -93,7 +108,7 @@ class AgentRound:
         try:
             if busy and may_postpone():
                 raise _busy(busy)
-            asked = self._ask_all(left, agents, permits, busy, deadline, claim)
+            asked = self._ask_all(left, agents, permits, busy, deadline, claim, timeouts or {})
         finally:
             for permit in permits.values():
                 permit.give_back()
@@ -117,6 +132,7 @@ class AgentRound:
         busy: Collection[str],
         deadline: Deadline,
         claim: Claim,
+        timeouts: Mapping[str, AgentTimeout],
     ) -> dict[str, ChannelAnswer]:
         """Return the answer of each channel; that of a busy agent is what was kept of it."""
         if not questions:
@@ -128,7 +144,7 @@ class AgentRound:
                 return self._fall_back(agent, question, _busy([agent]))
             # Given back at once: the other agents of the round may take much longer.
             with permits.get(agent) or nullcontext():
-                return self._ask_one(agent, question, deadline, claim)
+                return self._ask_one(agent, question, deadline, claim, timeouts.get(agent))
 
         if len(questions) == 1:
             # A thread would only cost time, most of all when the agent's circuit is open.
@@ -137,9 +153,11 @@ class AgentRound:
             futures = [pool.submit(copy_context().run, ask, question) for question in questions]
             return {answer.channel: answer for answer in (future.result() for future in futures)}
 
-    def _ask_one(self, agent: str, question: Question, deadline: Deadline, claim: Claim) -> ChannelAnswer:
+    def _ask_one(
+        self, agent: str, question: Question, deadline: Deadline, claim: Claim, timeout: AgentTimeout | None
+    ) -> ChannelAnswer:
         try:
-            answer = self._gateway.ask(agent, question, deadline, is_retry=claim.error_count > 0)
+            answer = self._gateway.ask(agent, question, deadline, is_retry=claim.error_count > 0, timeout=timeout)
         except MarketplaceError as error:
             return self._fall_back(agent, question, error)
         with self._database.write() as connection:

@@ -47,14 +47,11 @@ class AnalysisJob:
             Question(purpose="analysis", channel=channel, title=row.title, context=row.context or "", plan=None)
             for channel in row.channels
         ]
+        timeouts = self._agents.limit(run, questions)
         run.advance(10)
         # A twentieth of the attempt is kept back, so that what was answered in time is still written within it.
-        answers = self._agents.ask(
-            questions,
-            run.deadline.within(run.deadline.remaining_seconds * 0.95),
-            run.claim,
-            may_postpone=run.may_postpone,
-        )
+        until = run.deadline.within(run.deadline.remaining_seconds * 0.95)
+        answers = self._agents.ask(questions, until, run.claim, timeouts, may_postpone=run.may_postpone)
         run.advance(90)
         if all(answer.plan is None for answer in answers):
             _raise_unless_refused(run, answers)

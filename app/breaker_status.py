@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from app.breakers.breakers import Breakers
 from app.breakers.circuit_view import CircuitView
 from app.domain.breaker import TurnCause
+from app.storage.agent_calls import CallCounts, count_calls
 from app.storage.breaker_transitions import Transition, count_transitions, newest_transitions
 from app.storage.clock import database_now
 from app.storage.database import Database
@@ -19,31 +19,6 @@ from app.storage.database import Database
 #: How far back error rates look, and how far back changes of a circuit are counted, in seconds.
 RATE_SECONDS = 300.0
 TURNS_SECONDS = 3600.0
-
-
-class CallCounts(NamedTuple):
-    """Calls that an agent had within `RATE_SECONDS`, over all processes, and how many of them failed."""
-
-    calls: int
-    failures: int
-
-    @property
-    def error_rate(self) -> float | None:
-        """The share of calls that failed, 0 to 1; None when there were none.
-
-        >>> CallCounts(4, 1).error_rate, CallCounts(0, 0).error_rate
-        (0.25, None)
-        """
-        return self.failures / self.calls if self.calls else None
-
-
-#: Counts the calls of each agent, by its name; an agent that is left out is one of which nothing is known.
-ErrorRates = Callable[[Connection], Mapping[str, CallCounts]]
-
-
-def unknown_error_rates(_connection: Connection) -> Mapping[str, CallCounts]:
-    """Return nothing: the calls are not counted anywhere."""
-    return {}
 
 
 @dataclass(frozen=True)
@@ -58,8 +33,8 @@ class CircuitStatus:
     held_until: datetime | None
     sick_since: datetime | None
     """When it opened first since it was closed; None while it is closed."""
-    recent: CallCounts | None
-    """None when nothing is known of the calls."""
+    recent: CallCounts
+    """Calls of the last `RATE_SECONDS`."""
     turns_last_hour: int
     """Changes of its state."""
 
@@ -71,12 +46,9 @@ class BreakerStatus:
         DatabaseUnavailableError: From every method.
     """
 
-    def __init__(
-        self, database: Database, breakers: Breakers, *, error_rates: ErrorRates = unknown_error_rates
-    ) -> None:
+    def __init__(self, database: Database, breakers: Breakers) -> None:
         self._database = database
         self._breakers = breakers
-        self._error_rates = error_rates
 
     def circuits(self) -> list[CircuitStatus]:
         """Return every agent's circuit, in the order of the configuration."""
@@ -100,7 +72,7 @@ class BreakerStatus:
 
     def _statuses(self, connection: Connection, views: Iterable[CircuitView]) -> list[CircuitStatus]:
         now = database_now(connection)
-        rates = self._error_rates(connection)
+        calls = count_calls(connection, within_seconds=RATE_SECONDS)
         turns = count_transitions(connection, within_seconds=TURNS_SECONDS)
 
         def after(seconds: float | None) -> datetime | None:
@@ -113,7 +85,7 @@ class BreakerStatus:
                 held_by=_operator(connection, view.agent) if view.held else None,
                 held_until=after(view.held_seconds) if view.held else None,
                 sick_since=after(None if view.sick_seconds is None else -view.sick_seconds),
-                recent=rates.get(view.agent),
+                recent=calls.get(view.agent, CallCounts(0, 0)),
                 turns_last_hour=turns.get(view.agent, 0),
             )
             for view in views

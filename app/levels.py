@@ -13,7 +13,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from redis import Redis, RedisError
 
-from app.breaker_status import CallCounts, ErrorRates, unknown_error_rates
+from app.breaker_status import RATE_SECONDS
 from app.breakers.breakers import Breakers
 from app.breakers.circuit_view import CircuitView
 from app.domain.breaker import CircuitState
@@ -39,6 +39,7 @@ from app.metrics import (
     Metric,
 )
 from app.settings import JobSettings
+from app.storage.agent_calls import CallCounts, count_calls
 from app.storage.controls import Control, all_controls
 from app.storage.database import Database
 from app.storage.job_reads import DeadLetterCount, count_dead_letters, count_jobs
@@ -64,14 +65,11 @@ class Levels(Collector):
         redis: Redis,
         breakers: Breakers,
         settings: JobSettings,
-        *,
-        error_rates: ErrorRates = unknown_error_rates,
     ) -> None:
         self._database = database
         self._redis = redis
         self._breakers = breakers
         self._settings = settings
-        self._error_rates = error_rates
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """Return the levels without figures; registering asks nobody."""
@@ -102,7 +100,7 @@ class Levels(Collector):
             stuck = count_stuck_plans(connection, self._settings)
             controls = all_controls(connection)
             letters = count_dead_letters(connection)
-            calls = self._error_rates(connection)
+            calls = count_calls(connection, within_seconds=RATE_SECONDS)
         agents = [view.agent for view in self._breakers.views()]
         families = [
             _of_stuck_plans(stuck),

@@ -23,6 +23,8 @@ from app.domain.stuck_plans import StuckCause
 #: Seconds; story 4.5 names 10 ms to 10 s, agents need up to 120 s.
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 AGENT_BUCKETS = (*LATENCY_BUCKETS, 30.0, 60.0, 120.0)
+#: Seconds; timeouts of agents lie between 10 and 120.
+TIMEOUT_BUCKETS = (10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0, 50.0, 60.0, 80.0, 100.0, 120.0)
 #: Seconds; the pauses are 1, 5 and 30 s, or what an agent asks for.
 PAUSE_BUCKETS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
@@ -32,7 +34,9 @@ RECOVERY_BUCKETS = (1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 360
 #: Stands for the configured agents, which are only known at run time.
 AGENTS = ("<agent>",)
 
-ERROR_CODES = (
+#: How a call to an agent ends, for good or ill.
+AGENT_OUTCOMES = (
+    "ok",
     "network",
     "timeout",
     "rate_limited",
@@ -40,7 +44,6 @@ ERROR_CODES = (
     "bad_answer",
     "remote_auth",
     "remote_rejected",
-    "other",
 )
 
 
@@ -187,7 +190,7 @@ AGENT_CALLS = Metric(
     "marketplace_agent_calls_total",
     "counter",
     "Calls to agents, by outcome",
-    {"agent": AGENTS, "outcome": ("ok", *ERROR_CODES)},
+    {"agent": AGENTS, "outcome": (*AGENT_OUTCOMES, "other")},
 )
 AGENT_RETRIES = Metric(
     "marketplace_agent_retries_total",
@@ -253,6 +256,14 @@ FALLBACKS = Metric(
     "Answers that stood in for an agent that was not asked or failed: its last good one, or an empty one",
     {"agent": AGENTS, "source": ("cache", "empty")},
 )
+AGENT_TIMEOUT = Metric(
+    "marketplace_agent_timeout_seconds",
+    "histogram",
+    "Timeouts of calls to agents: what the rule says, what was learned (when enough is known), and what was used;"
+    " calls that ran into theirs have the outcome `timeout` in marketplace_agent_calls_total",
+    {"agent": AGENTS, "policy": ("rule", "learned", "used")},
+    TIMEOUT_BUCKETS,
+)
 REDIS_CONNECTIONS = Metric(
     "marketplace_redis_pool_connections",
     "gauge",
@@ -289,7 +300,19 @@ ERRORS = Metric(
     "marketplace_unexpected_errors_total",
     "counter",
     "Exceptions that nobody expected; each one is in the log with its traceback",
-    {"place": ("api", "job", "sweeper", "watch", "delivery", "heartbeat", "breakers")},
+    {
+        "place": (
+            "api",
+            "job",
+            "sweeper",
+            "watch",
+            "delivery",
+            "heartbeat",
+            "breakers",
+            "agent_calls",
+            "timeouts",
+        )
+    },
 )
 
 METRICS: tuple[Metric, ...] = (
@@ -330,6 +353,7 @@ METRICS: tuple[Metric, ...] = (
     BREAKER_REFUSALS,
     BREAKER_RECOVERY,
     FALLBACKS,
+    AGENT_TIMEOUT,
     REDIS_CONNECTIONS,
     REDIS_COMMANDS,
     REDIS_DURATION,

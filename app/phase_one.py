@@ -87,13 +87,10 @@ class PhaseOne:
         questions = [
             Question(purpose="phase1", channel=channel, title=title, context="", plan=plan) for channel in channels
         ]
+        timeouts = self._agents.limit(run, questions)
         # A tenth of the attempt is kept back, so that a fallback is still written within it.
-        answers = self._agents.ask(
-            questions,
-            run.deadline.within(run.deadline.remaining_seconds * 0.9),
-            run.claim,
-            may_postpone=run.may_postpone,
-        )
+        until = run.deadline.within(run.deadline.remaining_seconds * 0.9)
+        answers = self._agents.ask(questions, until, run.claim, timeouts, may_postpone=run.may_postpone)
         run.advance(60)
         errors: list[MarketplaceError] = [answer.error for answer in answers if answer.error is not None]
         retried = next((error for error in errors if run.will_retry(error)), None)

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 from redis import Redis
 
+from app.agent_calls import AgentCallLog
 from app.agent_round import AgentRound
+from app.agent_timeouts import AgentTimeouts
 from app.agents.configuration import AgentConfig, breaker_rules, load_agents
 from app.agents.gateway import AgentGateway
 from app.analysis_job import AnalysisJob
 from app.announcements import Announcer
+from app.attempt_limits import AttemptLimits
 from app.breaker_history import BreakerHistory
 from app.breakers.breakers import Breakers
 from app.breakers.shared_circuits import SharedCircuits
@@ -31,6 +34,7 @@ from app.phase_one import PhaseOne
 from app.presence import Presence, presence_directory
 from app.recovery import Recovery
 from app.settings import RedisSettings, Settings
+from app.storage.breaker_transitions import count_transitions
 from app.storage.database import Database
 from app.storage.processes import show_process
 
@@ -51,6 +55,7 @@ class Runtime:
     breakers: Breakers
     breaker_history: BreakerHistory
     gateway: AgentGateway
+    agent_calls: AgentCallLog
     recovery: Recovery
     controls: Controls
     presence: Presence
@@ -65,6 +70,7 @@ class Runtime:
         self.breaker_history.close()
         self.gate.close()
         self.redis.connection_pool.disconnect()
+        self.agent_calls.close()
         self.database.close()
 
 
@@ -93,9 +99,24 @@ def build_runtime(settings: Settings, role: ProcessRole, temper: Temper) -> Runt
         shared=SharedCircuits(fail_fast_client(settings.redis, metrics), namespace, _new_gate(settings.redis)),
         on_turn=history.keep,
     )
+    agent_calls = AgentCallLog(database, metrics)
     gateway = AgentGateway(
-        agents, agents_outbound, metrics, breakers, settings.agents, threads=job_threads(settings, role)
+        agents,
+        agents_outbound,
+        metrics,
+        breakers,
+        settings.agents,
+        threads=job_threads(settings, role),
+        on_call=agent_calls.add,
     )
+    timeouts = AgentTimeouts(
+        database,
+        settings.timeouts,
+        metrics,
+        gateway.configured_seconds,
+        transitions=lambda connection, seconds: count_transitions(connection, within_seconds=seconds),
+    )
+    limits = AttemptLimits(database, gateway, timeouts)
     presence = Presence(role, presence_directory(settings.process.directory, settings.database.url.get_secret_value()))
     jobs = settings.jobs
     heartbeat = Heartbeat(
@@ -105,7 +126,7 @@ def build_runtime(settings: Settings, role: ProcessRole, temper: Temper) -> Runt
         lease_seconds=jobs.lease_seconds,
         show=lambda connection: show_process(database, connection, presence.owner, role),
     )
-    asking = AgentRound(database, gateway, metrics, cache_seconds=jobs.answer_cache_seconds)
+    asking = AgentRound(database, gateway, metrics, cache_seconds=jobs.answer_cache_seconds, limits=limits)
     bodies: dict[JobKind, JobBody] = {
         JobKind.PHASE1: PhaseOne(database, asking, metrics),
         JobKind.ANALYSIS: AnalysisJob(database, asking),
@@ -123,6 +144,7 @@ def build_runtime(settings: Settings, role: ProcessRole, temper: Temper) -> Runt
         breakers=breakers,
         breaker_history=history,
         gateway=gateway,
+        agent_calls=agent_calls,
         recovery=Recovery(database, announcer, jobs, metrics),
         controls=Controls(database, hints, jobs),
         presence=presence,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from app.analyses import Analyses
 from app.approval import Approvals
 from app.breaker_control import BreakerControl
-from app.breaker_status import BreakerStatus, unknown_error_rates
+from app.breaker_status import BreakerStatus
 from app.dead_letters import DeadLetters
 from app.diagnostics import Diagnostics
 from app.domain.jobs import JobKind, RunVia
@@ -52,11 +52,8 @@ def build_web_runtime(settings: Settings) -> WebRuntime:
     shared = build_runtime(settings, ProcessRole.WEB, "fail_fast")
     health = HealthChecks(shared.database, shared.redis)
     # Levels are the same for all processes, so only one kind of process tells them.
-    error_rates = unknown_error_rates
-    shared.metrics.registry.register(
-        Levels(shared.database, shared.redis, shared.breakers, settings.jobs, error_rates=error_rates)
-    )
-    breaker_status = BreakerStatus(shared.database, shared.breakers, error_rates=error_rates)
+    shared.metrics.registry.register(Levels(shared.database, shared.redis, shared.breakers, settings.jobs))
+    breaker_status = BreakerStatus(shared.database, shared.breakers)
     in_place = InPlaceRuns(
         shared.executor, shared.metrics, via=RunVia.SYNC, limits={JobKind.PHASE1: settings.web.in_place_runs}
     )

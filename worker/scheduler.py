@@ -44,7 +44,14 @@ def scheduler() -> None:
         return
     runtime.breakers.start()
     jobs, metrics = settings.jobs, runtime.metrics
-    sweeper = Sweeper(runtime.database, runtime.hints, runtime.recovery, jobs, metrics)
+    sweeper = Sweeper(
+        runtime.database,
+        runtime.hints,
+        runtime.recovery,
+        jobs,
+        metrics,
+        calls_kept_seconds=settings.timeouts.calls_kept_seconds,
+    )
     fallback = Fallback(
         runtime.database,
         runtime.executor,

@@ -23,6 +23,7 @@ from app.reaping import reap_expired
 from app.recovery import Recovery
 from app.settings import JobSettings
 from app.storage import sweeps
+from app.storage.agent_calls import forget_calls
 from app.storage.answers import forget_answers
 from app.storage.breaker_transitions import forget_transitions
 from app.storage.controls import waits_for_scheduler
@@ -47,7 +48,10 @@ _WATCHED_SECONDS = 3600.0
 
 
 class Sweeper:
-    """Three chores, each safe to run at the same time in several processes."""
+    """Three chores, each safe to run at the same time in several processes.
+
+    Durations of calls to agents are kept for `calls_kept_seconds`.
+    """
 
     def __init__(
         self,
@@ -57,9 +61,11 @@ class Sweeper:
         settings: JobSettings,
         metrics: LiveMetrics,
         *,
+        calls_kept_seconds: float = 604_800.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
+        self._calls_kept_seconds = calls_kept_seconds
         self._hints = hints
         self._recovery = recovery
         self._settings = settings
@@ -119,6 +125,7 @@ class Sweeper:
             )
             forget_answers(connection, older_than_seconds=self._settings.answer_cache_seconds)
             forget_transitions(connection)
+            forget_calls(connection, older_than_seconds=self._calls_kept_seconds)
             forget_processes(connection, older_than_seconds=_PROCESS_KEPT_SECONDS)
         if clamped:
             _log.warning("impossible_times_clamped", jobs=clamped)

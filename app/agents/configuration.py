@@ -50,7 +50,8 @@ class AgentConfig(BaseModel):
     model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     #: None leaves it to the server: some models take no other than their own.
     temperature: Annotated[float, Field(ge=0, le=2)] | None = 0.2
-    timeout_seconds: Annotated[float, Field(ge=1, le=120)] = 30.0
+    #: Longest time that one call may take; None leaves it to the adaptive timeouts alone.
+    timeout_seconds: Annotated[float, Field(ge=1, le=120)] | None = None
     #: Calls that each process makes at once for each kind of job; None leaves it to `bulkhead_share`.
     max_concurrent_calls: Annotated[int, Field(ge=1, le=256)] | None = None
     api_key: SecretStr | None = None

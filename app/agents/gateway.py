@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from app.agents.configuration import AgentConfig
 from app.agents.question import Purpose, Question
 from app.agents.retry_budget import RetryBudget
 from app.breakers.breakers import Breakers
+from app.domain.agent_timeouts import AgentCall, AgentTimeout, TimeoutPolicy
 from app.domain.deadline import Deadline
 from app.domain.errors import (
     ConfigurationError,
@@ -60,7 +61,8 @@ class AgentGateway:
     """Asks agents; safe to use from many threads. No retry: that is the job's business.
 
     Each agent has its own retry budget, and its own share of the threads; this process alone keeps them. Without
-    `threads`, how many jobs of each kind run here at once, an agent may take them all.
+    `threads`, how many jobs of each kind run here at once, an agent may take them all. `on_call` is told of each call
+    that was made; it must neither wait nor raise.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class AgentGateway:
         settings: AgentsSettings | None = None,
         *,
         threads: Mapping[JobKind, int] | None = None,
+        on_call: Callable[[AgentCall], None] = lambda _call: None,
     ) -> None:
         settings = settings or AgentsSettings()
         self._configs = {config.name: config for config in configs}
@@ -82,6 +85,7 @@ class AgentGateway:
         self._outbound = outbound
         self._metrics = metrics
         self._breakers = breakers
+        self._on_call = on_call
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -92,6 +96,11 @@ class AgentGateway:
     def channels(self) -> tuple[str, ...]:
         """Channels that an agent serves, in the order of the configuration."""
         return tuple(config.channel for config in self._configs.values())
+
+    @property
+    def configured_seconds(self) -> dict[str, float | None]:
+        """The agents' own timeouts."""
+        return {name: config.timeout_seconds for name, config in self._configs.items()}
 
     def agent_for(self, channel: str) -> str | None:
         """Return the name of the agent that serves this channel, or None."""
@@ -110,8 +119,16 @@ class AgentGateway:
             [agent for agent, permit in permits.items() if permit is None],
         )
 
-    def ask(self, agent: str, question: Question, deadline: Deadline, *, is_retry: bool = False) -> AgentAnswer:
-        """Ask one agent, within the deadline and the agent's own timeout, whichever is earlier.
+    def ask(
+        self,
+        agent: str,
+        question: Question,
+        deadline: Deadline,
+        *,
+        is_retry: bool = False,
+        timeout: AgentTimeout | None = None,
+    ) -> AgentAnswer:
+        """Ask one agent, within the deadline, the agent's own timeout and `timeout`, whichever is earliest.
 
         `is_retry` tells that only an earlier failure makes this call necessary: it is made if the agent's retry budget
         allows it.
@@ -128,12 +145,16 @@ class AgentGateway:
             raise NotFoundError(f"there is no agent {agent}")
         # Out of time before the call: that says nothing about the agent, so it is not counted as its failure.
         deadline.check()
-        deadline = deadline.within(config.timeout_seconds)
+        for limit in (config.timeout_seconds, None if timeout is None else timeout.seconds):
+            deadline = deadline if limit is None else deadline.within(limit)
+        is_probe = timeout is not None and timeout.policy is TimeoutPolicy.PROBE
         with self._breakers.call(agent, deadline.remaining_seconds):
             self._spend(agent, is_retry=is_retry)
-            return self._timed_call(config, question, deadline)
+            return self._timed_call(config, question, deadline, is_probe=is_probe)
 
-    def _timed_call(self, config: AgentConfig, question: Question, deadline: Deadline) -> AgentAnswer:
+    def _timed_call(
+        self, config: AgentConfig, question: Question, deadline: Deadline, *, is_probe: bool
+    ) -> AgentAnswer:
         agent = config.name
         started = time.monotonic()
         outcome = "other"
@@ -147,6 +168,17 @@ class AgentGateway:
             seconds = time.monotonic() - started
             self._metrics.count(AGENT_CALLS, agent=agent, outcome=outcome)
             self._metrics.observe(AGENT_DURATION, seconds, agent=agent)
+            self._on_call(
+                AgentCall(
+                    agent=agent,
+                    purpose=question.purpose,
+                    size=question.size,
+                    seconds=seconds,
+                    limit_seconds=deadline.at - started,
+                    outcome=outcome,
+                    probe=is_probe,
+                )
+            )
             _log.info("agent_called", agent=agent, purpose=question.purpose, outcome=outcome, seconds=round(seconds, 4))
         return AgentAnswer(reading.plan, reading.notes, seconds)
 

@@ -22,6 +22,16 @@ class Question:
     context: str
     plan: AnalysisPlan | None
 
+    @property
+    def opportunities(self) -> int:
+        """Number of opportunities in the plan that the question is about."""
+        return 0 if self.plan is None else len(self.plan.opportunities)
+
+    @property
+    def size(self) -> int:
+        """What the time for an answer may depend on: the plan's opportunities, else thousands of characters to read."""
+        return len(self.context) // 1000 if self.plan is None else self.opportunities
+
     def digest(self) -> str:
         """Return the SHA-256 in hex that this question has in every process."""
         plan = None if self.plan is None else self.plan.model_dump(mode="json", by_alias=True)

@@ -44,7 +44,7 @@ class BreakerAnswer(Answer):
     held: BreakerHold | None
     sick_since: UtcTime | None
     last_error: JobError | None
-    calls: int | None
+    calls: int
     error_rate: float | None
     transitions_last_hour: int
 
@@ -117,7 +117,7 @@ def _fields(found: CircuitStatus) -> Mapping[str, Any]:
         ),
         "sick_since": found.sick_since,
         "last_error": JobError.of(view.error_code, view.error),
-        "calls": None if found.recent is None else found.recent.calls,
-        "error_rate": None if found.recent is None else found.recent.error_rate,
+        "calls": found.recent.calls,
+        "error_rate": found.recent.error_rate,
         "transitions_last_hour": found.turns_last_hour,
     }

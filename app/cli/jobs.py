@@ -42,7 +42,23 @@ def show(job_id: object, *, as_json: bool) -> None:
         print_json(job)
         return
     names = ("jobId", "planId", "kind", "status", "progress", "createdAt", "startedAt", "completedAt", "nextAttemptAt")
-    print_fields([*((name, job[name]) for name in names), ("error", _error(job))])
+    reason = job["timeoutReason"]
+    timeout = f"{job['timeoutSeconds']:g} s, mode {reason.get('mode', 'fixed')}"
+    print_fields([*((name, job[name]) for name in names), ("timeout", timeout), ("error", _error(job))])
+    if "agents" in reason:
+        titles = (
+            "Agent",
+            "Timeout",
+            "Policy",
+            "Base",
+            "Opportunities",
+            "Transitions",
+            "Peak",
+            "Rule",
+            "Learned",
+            "Own",
+        )
+        print_table(titles, map(_timeout, reason["agents"]))
     rows = [(a["attempt"], a["outcome"], a["startedAt"], a["endedAt"], a["worker"], _error(a)) for a in job["attempts"]]
     print_table(("Attempt", "Outcome", "Started", "Ended", "Worker", "Error"), rows)
 
@@ -84,3 +100,17 @@ def retry(job_id: object, *, as_json: bool) -> None:
 
 def _error(thing: dict[str, Any]) -> str | None:
     return None if thing["error"] is None else f"{thing['error']['code']}: {thing['error']['message']}"
+
+
+def _timeout(agent: dict[str, Any]) -> tuple[object, ...]:
+    rule = agent["rule"]
+    addends = (rule["base"], rule["opportunities"], rule["transitions"], rule["peak"])
+    return (
+        agent["agent"],
+        agent["seconds"],
+        agent["policy"],
+        *addends,
+        rule["seconds"],
+        agent["learnedSeconds"],
+        agent["configuredSeconds"],
+    )

@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from app.domain.agent_timeouts import TimeoutMode
 from app.domain.jobs import JobKind
+from app.domain.timeout_rule import zone_of
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Count = Annotated[int, Field(ge=1)]
@@ -255,6 +257,66 @@ class BreakerSettings(Group):
     """Calls that must then succeed until it closes; one that fails opens it again."""
     half_open_probes: Annotated[int, Field(ge=1, le=100)] = 2
     """Such calls that may be under way at the same time, over all processes."""
+
+
+class TimeoutSettings(Group):
+    """How long an agent may take to answer: by a rule, or as learned from its recent calls."""
+
+    mode: TimeoutMode = TimeoutMode.RULE
+    """`rule`, `learned`, or `shadow`: the rule holds, and the learned timeout is computed and shown beside it."""
+    least_seconds: Seconds = 10.0
+    """No timeout is shorter, but for an agent's own in the list of agents."""
+    most_seconds: Seconds = 120.0
+    """No timeout is longer."""
+    base_seconds: Annotated[float, Field(ge=0, le=3600)] = 30.0
+    """The rule begins with this."""
+    per_hundred_opportunities_seconds: Annotated[float, Field(ge=0, le=3600)] = 5.0
+    """The rule adds this for each 100 opportunities of the plan, and parts of it for parts."""
+    per_transition_seconds: Annotated[float, Field(ge=0, le=3600)] = 5.0
+    """The rule adds this for each transition of the agent's circuit breaker within the window."""
+    transitions_window_seconds: Annotated[float, Field(gt=0, le=604_800)] = 3600.0
+    """How far back those transitions are counted."""
+    peak_seconds: Annotated[float, Field(ge=0, le=3600)] = 10.0
+    """The rule adds this in the peak hours."""
+    peak_from_hour: Annotated[int, Field(ge=0, le=23)] = 9
+    """Hour of the day at which they begin."""
+    peak_to_hour: Annotated[int, Field(ge=0, le=24)] = 18
+    """Hour of the day at which they end; before the other one, they span midnight; the same hour is no peak."""
+    time_zone: str = "UTC"
+    """Time zone of these hours, such as `America/Sao_Paulo`."""
+    least_samples: Annotated[int, Field(ge=10, le=1000)] = 50
+    """With fewer answers of an agent nothing is learned, and the rule holds."""
+    newest_calls: Annotated[int, Field(ge=50, le=5000)] = 600
+    """So many of the newest calls of an agent are learned from."""
+    watched_calls: Annotated[int, Field(ge=10, le=2000)] = 200
+    """And so many older ones that were given the longest timeout: they tell whether late answers still come."""
+    half_life_calls: Annotated[float, Field(ge=10, le=5000)] = 300.0
+    """A call that is followed by so many others weighs half."""
+    deviations: Annotated[float, Field(ge=0, le=6)] = 2.0
+    """The learned timeout is at least the mean of the logarithms of the durations and so many deviations."""
+    cut_share: Annotated[float, Field(gt=0, le=0.2)] = 0.01
+    """Share of healthy calls that the learned timeout may cut off."""
+    probe_share: Annotated[float, Field(ge=0, le=0.5)] = 0.01
+    """Share of calls that are given the longest timeout, in mode `learned`."""
+    refresh_seconds: Seconds = 30.0
+    """Each process learns anew after this time, in the background of a call."""
+    calls_kept_seconds: Annotated[float, Field(ge=60, le=31_536_000)] = 604_800.0
+    """How long the durations of calls are kept."""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        try:
+            zone_of(value)
+        except ValueError:
+            raise ValueError("is no time zone that this machine knows") from None
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> TimeoutSettings:
+        if self.least_seconds > self.most_seconds:
+            raise ValueError("least_seconds must not be more than most_seconds")
+        return self
 
 
 class OutboundSettings(Group):

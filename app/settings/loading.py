@@ -28,6 +28,7 @@ from app.settings.groups import (
     ProcessSettings,
     RedisSettings,
     SchedulerSettings,
+    TimeoutSettings,
     WebhookSettings,
     WebSettings,
     WorkerSettings,
@@ -67,6 +68,7 @@ class Settings(BaseSettings):
     jobs: JobSettings = JobSettings()
     agents: AgentsSettings = AgentsSettings()
     breakers: BreakerSettings = BreakerSettings()
+    timeouts: TimeoutSettings = TimeoutSettings()
     outbound: OutboundSettings = OutboundSettings()
     webhooks: WebhookSettings = WebhookSettings()
     log: LogSettings = LogSettings()

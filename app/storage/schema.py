@@ -362,3 +362,23 @@ agent_answers = Table(
     Column("answered_at", Timestamp, nullable=False),
     Index("ix_marketplace_agent_answers_answered", "answered_at"),
 )
+
+agent_calls = Table(
+    "marketplace_agent_calls",
+    metadata,
+    # How long calls took; what timeouts are learned from.
+    Column("id", Uuid, primary_key=True),
+    Column("agent", String(63), nullable=False),
+    Column("purpose", String(20), nullable=False),
+    # Opportunities of the plan that was asked about, else thousands of characters of context.
+    Column("size", Integer, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("limit_seconds", Float, nullable=False),
+    Column("outcome", String(20), nullable=False),
+    Column("probe", Boolean, nullable=False),
+    Column("called_at", Timestamp, nullable=False),
+    Index("ix_marketplace_agent_calls_newest", "agent", "purpose", "called_at"),
+    # Few calls are given the longest timeout.
+    Index("ix_marketplace_agent_calls_limit", "agent", "purpose", "limit_seconds"),
+    Index("ix_marketplace_agent_calls_called", "called_at"),
+)

@@ -7,6 +7,7 @@ the database's.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -46,7 +47,7 @@ class Claim:
     created_at: datetime
     #: Seconds until the job's total deadline, by the database's clock; may be negative.
     seconds_left: float
-    #: Limit of one attempt.
+    #: Longest time that one attempt may take.
     timeout_seconds: float
     request_id: str | None
 
@@ -123,7 +124,8 @@ def claim(
         error_count=row.error_count,
         created_at=row.created_at,
         seconds_left=row.milliseconds_left / 1000,
-        timeout_seconds=row.timeout_seconds,
+        # What an attempt before had was made for its agents; this is what every attempt may have.
+        timeout_seconds=row.timeout_reason.get("attemptSeconds", row.timeout_seconds),
         request_id=row.request_id,
     )
 
@@ -133,6 +135,19 @@ def beat(connection: Connection, job_id: UUID, fence: int, *, lease_seconds: flo
     return _moved(
         connection,
         update(jobs).where(*_held(job_id, fence)).values(lease_until_at=now_plus(lease_seconds), progress=progress),
+    )
+
+
+def set_limit(
+    connection: Connection, job_id: UUID, fence: int, *, seconds: float, reason: Mapping[str, object]
+) -> bool:
+    """Tell the time limit that a run has given itself, and why.
+
+    `attemptSeconds` of the reason is the most that any attempt may have.
+    """
+    return _moved(
+        connection,
+        update(jobs).where(*_held(job_id, fence)).values(timeout_seconds=seconds, timeout_reason=dict(reason)),
     )
 
 
@@ -275,6 +290,7 @@ _CLAIM_PAUSED_TOO = (
         jobs.c.created_at,
         (jobs.c.deadline_at - now_plus()).label("milliseconds_left"),
         jobs.c.timeout_seconds,
+        jobs.c.timeout_reason,
         jobs.c.request_id,
     )
 )

@@ -36,7 +36,8 @@ def _section(group_name: str, info: FieldInfo) -> str:
     group = info.annotation
     assert isinstance(group, type)  # noqa: S101 -- every field of Settings is a group
     assert issubclass(group, Group)  # noqa: S101 -- as above
-    schema = group.model_json_schema()["properties"]
+    document = group.model_json_schema()
+    schema = {name: _resolved(part, document.get("$defs", {})) for name, part in document["properties"].items()}
     rows = [
         [
             code(_variable(group_name, name)),
@@ -52,6 +53,11 @@ def _section(group_name: str, info: FieldInfo) -> str:
 
 def _variable(group: str, field: str) -> str:
     return f"{PREFIX}{group}__{field}".upper()
+
+
+def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the schema itself, or the one that it refers to by name, as it does to an enumeration."""
+    return definitions[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
 
 
 def _type(schema: Mapping[str, Any]) -> str:

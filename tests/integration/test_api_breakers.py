@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import select, update
 
-from app.breaker_status import BreakerStatus, CallCounts
 from app.breakers.breakers import Breakers
+from app.domain.agent_timeouts import AgentCall
 from app.domain.breaker import CircuitState
 from app.domain.errors import CircuitOpenError, NetworkError, RemoteServerError
 from app.domain.roles import Role
 from app.levels import Levels
 from app.metrics import AGENT_ERROR_RATE
-from app.storage.schema import audit_log, breaker_transitions
+from app.storage.agent_calls import insert_calls
+from app.storage.clock import now_plus
+from app.storage.schema import agent_calls, audit_log, breaker_transitions
 from tests.api import Api, api_on, fields_of, problem_of
 from tests.servers import free_port, wait_until
 
@@ -297,18 +300,21 @@ def test_a_circuit_that_is_open_by_hand_is_told_with_who_and_why(following: Api)
 
 
 def test_error_rates_are_told_of_agents_that_were_called(api: Api) -> None:
-    def counted(_connection: Connection) -> Mapping[str, CallCounts]:
-        return {"amazon": CallCounts(8, 2), "shopee": CallCounts(0, 0), "gone": CallCounts(1, 1)}
-
-    status = BreakerStatus(api.runtime.database, api.runtime.breakers, error_rates=counted)
-    recent = [circuit.recent for circuit in status.circuits()]
-    assert [(found.calls, found.error_rate) for found in recent if found] == [(8, 0.25), (0, None)]
-
-    levels = Levels(
-        api.runtime.database, api.runtime.redis, api.runtime.breakers, api.settings.jobs, error_rates=counted
-    )
-    (family,) = [family for family in levels.collect() if family.name == AGENT_ERROR_RATE.name]
+    outcomes = ["ok"] * 6 + ["network", "bad_answer"]
+    calls = [AgentCall("amazon", "analysis", 0, 1.0, 30.0, outcome, probe=False) for outcome in outcomes]
+    with api.runtime.database.write() as connection:
+        insert_calls(connection, calls)
+        connection.execute(update(agent_calls).where(agent_calls.c.outcome == "ok").values(called_at=now_plus(-299)))
+        insert_calls(connection, [replace(calls[0], agent="gone")])
+    amazon, shopee = api.get("/api/marketplace/breakers").get_json()["items"][:2]
+    assert (amazon["calls"], amazon["errorRate"]) == (8, 0.25)
+    assert (shopee["calls"], shopee["errorRate"]) == (0, None)
+    families = Levels(api.runtime.database, api.runtime.redis, api.runtime.breakers, api.settings.jobs).collect()
+    (family,) = [family for family in families if family.name == AGENT_ERROR_RATE.name]
     assert [(sample.labels, sample.value) for sample in family.samples] == [({"agent": "amazon"}, 0.25)]
+    with api.runtime.database.write() as connection:
+        connection.execute(update(agent_calls).where(agent_calls.c.outcome == "ok").values(called_at=now_plus(-301)))
+    assert api.get("/api/marketplace/breakers").get_json()["items"][0]["errorRate"] == 1.0
 
 
 def test_changes_of_more_than_an_hour_ago_count_no_more(following: Api) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 from uuid import UUID
@@ -11,10 +11,12 @@ from sqlalchemy import Connection
 
 from app.agent_round import AgentRound, ChannelAnswer
 from app.agents.question import Question
+from app.domain.agent_timeouts import AgentTimeout
 from app.domain.deadline import Deadline
 from app.domain.errors import DatabaseUnavailableError, RedisUnavailableError
 from app.domain.plan import AnalysisPlan
 from app.job_queue.hints import HintQueue
+from app.job_runs import JobRun
 from app.storage.database import Database
 from app.storage.transitions import Claim
 from tests.postgres_clock import PostgresClock
@@ -122,11 +124,15 @@ class Wordings(AgentRound):
     def __init__(self) -> None:
         self._asked = 0
 
+    def limit(self, _run: JobRun, _questions: Sequence[Question]) -> Mapping[str, AgentTimeout]:
+        return {}
+
     def ask(
         self,
         questions: Sequence[Question],
         _deadline: Deadline,
         _claim: Claim,
+        _timeouts: Mapping[str, AgentTimeout] | None = None,
         *,
         may_postpone: Callable[[], bool] = lambda: False,  # noqa: ARG002 -- these agents are never busy
     ) -> list[ChannelAnswer]:

@@ -72,7 +72,7 @@ agents:
 
 def test_agents_are_read_from_json() -> None:
     (agent,) = load_agents(_items(_AMAZON))
-    assert (agent.protocol, agent.timeout_seconds, agent.api_key) == ("openai", 30.0, None)
+    assert (agent.protocol, agent.timeout_seconds, agent.api_key) == ("openai", None, None)
 
 
 def test_no_secret_stands_in_the_text_of_a_configuration() -> None:

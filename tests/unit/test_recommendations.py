@@ -18,6 +18,7 @@ from app.domain.dead_letters import ErrorClass
 from app.domain.jobs import JobKind
 from app.domain.stuck_plans import StuckCause
 from app.recommendations import NEEDED, Findings, OverallStatus, Recommendation, Severity, overall, recommend
+from app.storage.agent_calls import CallCounts
 from app.storage.controls import Control
 from app.storage.job_reads import DeadLetterCount
 
@@ -60,7 +61,7 @@ def circuit(*moves: Move, passed: float = 0.0) -> CircuitStatus:
         held_by="olga" if view.held else None,
         held_until=None,
         sick_since=None,
-        recent=None,
+        recent=CallCounts(0, 0),
         turns_last_hour=0,
     )
 
