@@ -26,7 +26,7 @@ class BreakerAnswer(Answer):
 
     `failures` in a row count while it is closed, `successes` of `probes` while it is half-open. `retryAt` is when a
     call may pass at the earliest, null for now. `errorRate` is the share of `calls` in the last 5 minutes that failed;
-    both are null when they are not known. `shared` is false while Redis is away: then this is what one process knows.
+    it is null when there were none. `shared` is false while Redis is away: then this is what one process knows.
     """
 
     agent: str
