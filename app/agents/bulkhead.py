@@ -5,15 +5,28 @@ docs/decisions/bulkhead.md
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Iterable, Mapping
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 
 from app.agents.configuration import AgentConfig
 from app.agents.question import Purpose
 from app.domain.jobs import JobKind
 from app.metrics import AGENT_IN_FLIGHT, AGENT_REFUSED, LiveMetrics
+
+#: How long a thread waits for a busy agent that keeps answering: longer than a quick agent's call, so that a burst of
+#: jobs is worked off one after the other, and short enough to leave the thread to others.
+PATIENCE_SECONDS = 0.2
+
+#: An agent keeps answering while the last call to it ended less than so many seconds ago.
+_MOVES_SECONDS = 1.0
+
+#: An agent, and the kind of job that asks it.
+_Place: TypeAlias = tuple[str, str]
 
 
 class Permit:
@@ -54,31 +67,46 @@ class Bulkhead:
         share: float,
         metrics: LiveMetrics,
     ) -> None:
-        self._limits: dict[tuple[str, str], int] = {
+        self._limits: dict[_Place, int] = {
             (agent.name, kind): agent.max_concurrent_calls or max(1, int(count * share))
             for agent in agents
             for kind, count in (threads or {}).items()
         }
-        self._calls: dict[tuple[str, str], int] = {}
+        self._calls: Counter[_Place] = Counter()
+        self._given_back_at: dict[_Place, float] = {}
         self._metrics = metrics
-        self._guard = threading.Lock()
+        self._changed = threading.Condition()
 
-    def take(self, agent: str, purpose: Purpose) -> Permit | None:
-        """Return a permit, or None when the agent has as many calls as it may; waits for nobody."""
-        with self._guard:
-            calls = self._calls.get((agent, purpose), 0)
-            limit = self._limits.get((agent, purpose))
-            allowed = limit is None or calls < limit
-            if allowed:
-                self._calls[agent, purpose] = calls + 1
-        if not allowed:
+    def take(self, agents: Collection[str], purpose: Purpose) -> tuple[dict[str, Permit], list[str]]:
+        """Return permits to call these agents, and the agents that are busy.
+
+        While all busy ones keep answering, room is waited for, for `PATIENCE_SECONDS` at most; an agent that hangs is
+        never waited for. Nothing is held meanwhile.
+        """
+        with self._changed:
+            busy = self._busy(agents, purpose)
+            if busy and all(self._moves((agent, purpose)) for agent in busy):
+                self._changed.wait_for(lambda: not self._busy(agents, purpose), PATIENCE_SECONDS)
+                busy = self._busy(agents, purpose)
+            free = [agent for agent in agents if agent not in busy]
+            self._calls.update((agent, purpose) for agent in free)
+        for agent in busy:
             self._metrics.count(AGENT_REFUSED, agent=agent, kind=purpose)
-            return None
-        self._metrics.add(AGENT_IN_FLIGHT, 1, agent=agent, kind=purpose)
-        return Permit(self, agent, purpose)
+        for agent in free:
+            self._metrics.add(AGENT_IN_FLIGHT, 1, agent=agent, kind=purpose)
+        return {agent: Permit(self, agent, purpose) for agent in free}, busy
 
     def give_back(self, agent: str, purpose: Purpose) -> None:
         """Note the end of a call."""
-        with self._guard:
+        with self._changed:
             self._calls[agent, purpose] -= 1
+            self._given_back_at[agent, purpose] = time.monotonic()
+            self._changed.notify_all()
         self._metrics.add(AGENT_IN_FLIGHT, -1, agent=agent, kind=purpose)
+
+    def _busy(self, agents: Iterable[str], purpose: Purpose) -> list[str]:
+        places = ((agent, self._limits.get((agent, purpose))) for agent in agents)
+        return [agent for agent, limit in places if limit is not None and self._calls[agent, purpose] >= limit]
+
+    def _moves(self, place: _Place) -> bool:
+        return time.monotonic() - self._given_back_at.get(place, -math.inf) < _MOVES_SECONDS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -106,18 +106,14 @@ class AgentGateway:
         """Return the name of the agent that serves this channel, or None."""
         return next((config.name for config in self._configs.values() if config.channel == channel), None)
 
-    def reserve(self, agents: Iterable[str], purpose: Purpose) -> tuple[dict[str, Permit], list[str]]:
-        """Return permits to call these agents once each, and the agents that are too busy; waits for nobody.
+    def reserve(self, agents: Collection[str], purpose: Purpose) -> tuple[dict[str, Permit], list[str]]:
+        """Return permits to call these agents once each, and the agents that are busy; waits 0.2 s at most.
 
         Whoever calls `ask` has a permit, and gives it back after the call, made or not. An agent whose circuit is open
         needs none: it is not called.
         """
         called = [agent for agent in agents if not self._breakers.refuses(agent)]
-        permits = {agent: self._bulkhead.take(agent, purpose) for agent in called}
-        return (
-            {agent: permit for agent, permit in permits.items() if permit is not None},
-            [agent for agent, permit in permits.items() if permit is None],
-        )
+        return self._bulkhead.take(called, purpose)
 
     def ask(
         self,

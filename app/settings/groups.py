@@ -138,7 +138,7 @@ class SchedulerSettings(Group):
 
     fallback_after_seconds: Seconds = 3.0
     """When Redis has been away for this long, the scheduler runs due jobs itself."""
-    fallback_phase1_runs: Annotated[int, Field(ge=0, le=64)] = 3
+    fallback_phase1_runs: Annotated[int, Field(ge=0, le=64)] = 4
     """Phase 1 jobs that it then runs at the same time; 0 leaves them to other schedulers."""
     fallback_analysis_runs: Annotated[int, Field(ge=0, le=64)] = 1
     """Analyses that it then runs at the same time; 0 leaves them to other schedulers."""

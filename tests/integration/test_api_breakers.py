@@ -122,7 +122,7 @@ def test_at_first_every_circuit_is_closed(following: Api) -> None:
         "held": None,
         "sickSince": None,
         "lastError": None,
-        "calls": None,
+        "calls": 0,
         "errorRate": None,
         "transitionsLastHour": 0,
     }

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from pydantic import SecretStr
 
-from app.agents.bulkhead import Bulkhead, Permit
+from app.agents.bulkhead import PATIENCE_SECONDS, Bulkhead, Permit
 from app.agents.configuration import AgentConfig
+from app.agents.question import Purpose
 from app.domain.jobs import JobKind
 from app.domain.processes import ProcessRole
 from app.job_threads import job_threads
@@ -31,8 +33,12 @@ def bulkhead(
     )
 
 
+def take(of: Bulkhead, name: str = "amazon", purpose: Purpose = "analysis") -> Permit | None:
+    return of.take([name], purpose)[0].get(name)
+
+
 def taken(of: Bulkhead, name: str = "amazon", *, tries: int = 20) -> list[Permit]:
-    return [permit for permit in (of.take(name, "analysis") for _ in range(tries)) if permit is not None]
+    return [permit for permit in (take(of, name) for _ in range(tries)) if permit is not None]
 
 
 @pytest.mark.parametrize(
@@ -56,10 +62,10 @@ def test_one_agent_gets_its_share_of_the_threads_but_at_least_one(
 
 def test_agents_and_kinds_of_jobs_do_not_take_each_others_permits() -> None:
     one = bulkhead(agent(), agent("shopee"), threads=2)
-    assert one.take("amazon", "analysis")
-    assert one.take("amazon", "analysis") is None
-    assert one.take("amazon", "phase1")
-    assert one.take("shopee", "analysis")
+    assert take(one)
+    assert take(one) is None
+    assert take(one, purpose="phase1")
+    assert take(one, "shopee")
 
 
 def test_a_permit_is_given_back_once() -> None:
@@ -83,7 +89,7 @@ def test_many_threads_never_hold_more_permits_than_there_are() -> None:
 
     def use(_position: int) -> bool:
         nonlocal held, most
-        permit = one.take("amazon", "analysis")
+        permit = take(one)
         if permit is None:
             return False
         with permit:
@@ -99,6 +105,37 @@ def test_many_threads_never_hold_more_permits_than_there_are() -> None:
     assert any(used)
     assert most <= 3
     assert len(taken(one)) == 3
+
+
+def test_an_agent_that_keeps_answering_is_waited_for_and_one_that_hangs_is_not() -> None:
+    one = bulkhead(threads=2)
+    permit = take(one)
+    assert permit
+    started = time.monotonic()
+    assert take(one) is None
+    assert time.monotonic() - started < PATIENCE_SECONDS
+    permit.give_back()
+    again = take(one)
+    assert again
+    giving = threading.Timer(PATIENCE_SECONDS / 4, again.give_back)
+    giving.start()
+    assert take(one)
+    giving.join()
+    # Its last call has only just ended, so it is waited for, but not for ever.
+    assert take(one) is None
+
+
+def test_nobody_waits_with_a_permit_in_the_hand_nor_for_two_agents_of_which_one_hangs() -> None:
+    one = bulkhead(agent(), agent("shopee"), agent("shein"), threads=2)
+    permit = take(one)
+    assert permit
+    permit.give_back()
+    assert take(one)
+    assert take(one, "shopee")
+    started = time.monotonic()
+    permits, busy = one.take(["amazon", "shopee", "shein"], "analysis")
+    assert time.monotonic() - started < PATIENCE_SECONDS
+    assert (list(permits), busy) == (["shein"], ["amazon", "shopee"])
 
 
 def test_calls_in_flight_and_refusals_are_counted() -> None:
