@@ -96,5 +96,5 @@ def count_calls(connection: Connection, *, within_seconds: float) -> Mapping[str
 def forget_calls(connection: Connection, *, older_than_seconds: float) -> int:
     """Delete the calls that nobody learns from any more; returns how many."""
     return connection.execute(
-        delete(agent_calls).where(agent_calls.c.called_at <= now_plus(-older_than_seconds))
+        delete(agent_calls).where(agent_calls.c.called_at <= once_now_plus(-older_than_seconds))
     ).rowcount

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Connection, delete, select, type_coerce
 
-from app.storage.clock import now_plus
+from app.storage.clock import now_plus, once_now_plus
 from app.storage.database import Database
 from app.storage.schema import agent_answers
 
@@ -58,5 +58,5 @@ def kept_answer(
 def forget_answers(connection: Connection, *, older_than_seconds: float) -> int:
     """Delete the answers that nobody may use any more; returns how many."""
     return connection.execute(
-        delete(agent_answers).where(agent_answers.c.answered_at <= now_plus(-older_than_seconds))
+        delete(agent_answers).where(agent_answers.c.answered_at <= once_now_plus(-older_than_seconds))
     ).rowcount

@@ -1,7 +1,7 @@
 """`make isolation`: what an agent that hangs does to plans that do without it, in one paired run.
 
-Runs without and with the fault alternate, on stacks of their own; at the end, one with the fault and no bulkhead. Exit
-code 6 when throughput or p99 are more than a tenth worse.
+Runs without and with the fault alternate, on stacks of their own, with all defaults; at the end come runs with the
+fault and without what guards the other plans. Exit code 6 when throughput or p99 are more than a tenth worse.
 """
 
 from __future__ import annotations
@@ -20,6 +20,14 @@ from tests.servers import running_valkey
 
 _MISSED = 6
 
+_NO_BULKHEAD = {"MARKETPLACE_AGENTS__BULKHEAD_SHARE": "1"}
+_NO_BREAKER = {"MARKETPLACE_BREAKERS__FAILURE_THRESHOLD": "1000"}
+_UNGUARDED = {
+    "no breaker": _NO_BREAKER,
+    "no bulkhead": _NO_BULKHEAD,
+    "neither": _NO_BREAKER | _NO_BULKHEAD,
+}
+
 
 @click.command
 @click.option("--database", "chosen", multiple=True, type=click.Choice(["SQLite", "PostgreSQL"]), help="Default: both.")
@@ -30,7 +38,7 @@ _MISSED = 6
 @click.option("--sick-rate", default=1.0, show_default=True, help="Plans per second and kind of job, with it.")
 @click.option("--warm-up", default=15.0, show_default=True, help="Seconds before the measurement, under the same load.")
 @click.option("--seconds", default=60.0, show_default=True, help="Seconds that are measured.")
-@click.option("--compare/--no-compare", default=True, help="Whether to run once without the bulkhead.")
+@click.option("--compare/--no-compare", default=True, help="Whether to run once without each guard.")
 @click.option("--report-dir", default="var/reports", show_default=True, type=click.Path(path_type=Path))
 @click.pass_context
 def isolation(
@@ -58,12 +66,11 @@ def isolation(
             for number in range(1, pairs + 1):
                 healthy.append(arms.play(f"{number}: all healthy", hangs=False))
                 hanging.append(arms.play(f"{number}: one hangs", hangs=True))
-            without = (
-                arms.play("one hangs, no bulkhead", hangs=True, MARKETPLACE_AGENTS__BULKHEAD_SHARE="1")
-                if compare
-                else None
-            )
-            runs.append(Paired(database, healthy, hanging, without))
+            unguarded = {
+                what: arms.play(f"one hangs, {what}", hangs=True, **settings)
+                for what, settings in (_UNGUARDED if compare else {}).items()
+            }
+            runs.append(Paired(database, healthy, hanging, unguarded))
     click.echo(markdown(started_at, load, runs))
     click.echo(f"report: {write_report(started_at, load, runs, report_dir)}", err=True)
     if any(run.missed for run in runs):

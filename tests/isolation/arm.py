@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import requests
 
@@ -39,13 +40,13 @@ class Load:
 class Arm:
     """What became of the measured plans without the sick agent, and of all plans with it.
 
-    `seconds` has one entry per plan without it, infinite for one that was not completed in time. `sick_open` counts the
-    plans with it that were still open at the end, `postponed` how often they were put off. `window` is in seconds.
+    `seconds` has one entry per plan without it, infinite for one that was not completed in time. `sick_answered` counts
+    the plans with it that its answer completed, `postponed` how often they were put off. `window` is in seconds.
     """
 
     seconds: Sequence[float]
     sick: int
-    sick_open: int
+    sick_answered: int
     postponed: int
     window: float
 
@@ -69,7 +70,7 @@ def together(arms: Sequence[Arm]) -> Arm:
     return Arm(
         [one for arm in arms for one in arm.seconds],
         sum(arm.sick for arm in arms),
-        sum(arm.sick_open for arm in arms),
+        sum(arm.sick_answered for arm in arms),
         sum(arm.postponed for arm in arms),
         sum(arm.window for arm in arms),
     )
@@ -111,7 +112,15 @@ def play(directory: Path, database_url: str, redis_url: str, load: Load, *, hang
     return Arm(
         [math.inf if one is None else one for one in found],
         len(sick),
-        sum(job["status"] in {"pending", "active"} for job in sick),
+        sum(_is_answered(job) for job in sick),
         sum(attempt["outcome"] == "postponed" for job in sick for attempt in job["attempts"]),
         load.seconds,
     )
+
+
+def _is_answered(job: Mapping[str, Any]) -> bool:
+    """Tell whether the agents' own answers completed the job: nothing stood in for any of them."""
+    result = job["result"]
+    if not result:
+        return False
+    return not any(report["fallback"] for report in result.get("channels") or result.get("agents") or ())
