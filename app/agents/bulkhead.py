@@ -18,12 +18,13 @@ from app.agents.question import Purpose
 from app.domain.jobs import JobKind
 from app.metrics import AGENT_IN_FLIGHT, AGENT_REFUSED, LiveMetrics
 
-#: How long a thread waits for a busy agent that keeps answering: longer than a quick agent's call, so that a burst of
+#: How long a thread waits for a busy agent that is quick: longer than most calls to it, so that a burst of
 #: jobs is worked off one after the other, and short enough to leave the thread to others.
 PATIENCE_SECONDS = 0.2
 
-#: An agent keeps answering while the last call to it ended less than so many seconds ago.
-_MOVES_SECONDS = 1.0
+#: An agent is quick while a call to it that took less than this has ended less than this ago, in seconds. One that
+#: hangs ends calls too, but only after their timeouts.
+_QUICK_SECONDS = 1.0
 
 #: An agent, and the kind of job that asks it.
 _Place: TypeAlias = tuple[str, str]
@@ -35,13 +36,14 @@ class Permit:
     def __init__(self, bulkhead: Bulkhead, agent: str, purpose: Purpose) -> None:
         self._bulkhead = bulkhead
         self._place = (agent, purpose)
+        self._taken_at = time.monotonic()
         self._given_back = False
 
     def give_back(self) -> None:
         """Let somebody else call the agent; by the thread that calls it."""
         if not self._given_back:
             self._given_back = True
-            self._bulkhead.give_back(*self._place)
+            self._bulkhead.give_back(*self._place, held_seconds=time.monotonic() - self._taken_at)
 
     def __enter__(self) -> Self:
         return self
@@ -73,19 +75,19 @@ class Bulkhead:
             for kind, count in (threads or {}).items()
         }
         self._calls: Counter[_Place] = Counter()
-        self._given_back_at: dict[_Place, float] = {}
+        self._was_quick_at: dict[_Place, float] = {}
         self._metrics = metrics
         self._changed = threading.Condition()
 
     def take(self, agents: Collection[str], purpose: Purpose) -> tuple[dict[str, Permit], list[str]]:
         """Return permits to call these agents, and the agents that are busy.
 
-        While all busy ones keep answering, room is waited for, for `PATIENCE_SECONDS` at most; an agent that hangs is
-        never waited for. Nothing is held meanwhile.
+        When all busy ones are quick, room is waited for, for `PATIENCE_SECONDS` at most; an agent that is slow or hangs
+        is never waited for. Nothing is held meanwhile.
         """
         with self._changed:
             busy = self._busy(agents, purpose)
-            if busy and all(self._moves((agent, purpose)) for agent in busy):
+            if busy and all(self._is_quick((agent, purpose)) for agent in busy):
                 self._changed.wait_for(lambda: not self._busy(agents, purpose), PATIENCE_SECONDS)
                 busy = self._busy(agents, purpose)
             free = [agent for agent in agents if agent not in busy]
@@ -96,11 +98,12 @@ class Bulkhead:
             self._metrics.add(AGENT_IN_FLIGHT, 1, agent=agent, kind=purpose)
         return {agent: Permit(self, agent, purpose) for agent in free}, busy
 
-    def give_back(self, agent: str, purpose: Purpose) -> None:
-        """Note the end of a call."""
+    def give_back(self, agent: str, purpose: Purpose, *, held_seconds: float) -> None:
+        """Note the end of a call that took so long."""
         with self._changed:
             self._calls[agent, purpose] -= 1
-            self._given_back_at[agent, purpose] = time.monotonic()
+            if held_seconds < _QUICK_SECONDS:
+                self._was_quick_at[agent, purpose] = time.monotonic()
             self._changed.notify_all()
         self._metrics.add(AGENT_IN_FLIGHT, -1, agent=agent, kind=purpose)
 
@@ -108,5 +111,5 @@ class Bulkhead:
         places = ((agent, self._limits.get((agent, purpose))) for agent in agents)
         return [agent for agent, limit in places if limit is not None and self._calls[agent, purpose] >= limit]
 
-    def _moves(self, place: _Place) -> bool:
-        return time.monotonic() - self._given_back_at.get(place, -math.inf) < _MOVES_SECONDS
+    def _is_quick(self, place: _Place) -> bool:
+        return time.monotonic() - self._was_quick_at.get(place, -math.inf) < _QUICK_SECONDS

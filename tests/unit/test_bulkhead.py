@@ -107,7 +107,7 @@ def test_many_threads_never_hold_more_permits_than_there_are() -> None:
     assert len(taken(one)) == 3
 
 
-def test_an_agent_that_keeps_answering_is_waited_for_and_one_that_hangs_is_not() -> None:
+def test_an_agent_that_is_quick_is_waited_for_and_one_that_has_not_answered_is_not() -> None:
     one = bulkhead(threads=2)
     permit = take(one)
     assert permit
@@ -123,6 +123,21 @@ def test_an_agent_that_keeps_answering_is_waited_for_and_one_that_hangs_is_not()
     giving.join()
     # Its last call has only just ended, so it is waited for, but not for ever.
     assert take(one) is None
+
+
+def test_a_call_that_ends_by_its_timeout_is_no_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("app.agents.bulkhead.time.monotonic", lambda: now[0])
+    one = bulkhead(threads=2)
+    permit = take(one)
+    assert permit
+    now[0] += 30
+    permit.give_back()
+    assert take(one)
+    waits: list[float | None] = []
+    monkeypatch.setattr(one._changed, "wait_for", lambda _condition, seconds=None: waits.append(seconds))
+    assert take(one) is None
+    assert waits == []
 
 
 def test_nobody_waits_with_a_permit_in_the_hand_nor_for_two_agents_of_which_one_hangs() -> None:
