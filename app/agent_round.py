@@ -107,7 +107,7 @@ class AgentRound:
         permits, busy = self._gateway.reserve(agents.values(), left[0].purpose) if left else ({}, [])
         try:
             if busy and may_postpone():
-                raise _busy(busy)
+                raise _busy(busy, self._gateway.turn_seconds(busy, left[0].purpose))
             asked = self._ask_all(left, agents, permits, busy, deadline, claim, timeouts or {})
         finally:
             for permit in permits.values():
@@ -201,5 +201,5 @@ def _plan_of(kept: KeptAnswer) -> AnalysisPlan:
     return AnalysisPlan.model_validate(kept.answer)
 
 
-def _busy(agents: Collection[str]) -> AgentBusyError:
-    return AgentBusyError(f"{', '.join(agents)}: as many calls as this process may make at once")
+def _busy(agents: Collection[str], turn_seconds: float = 0.0) -> AgentBusyError:
+    return AgentBusyError(f"{', '.join(agents)}: as many calls as this process may make at once", turn_seconds)

@@ -23,7 +23,7 @@ from app.domain.errors import (
     PermanentError,
 )
 from app.domain.jobs import AttemptOutcome, EventType, JobKind, JobStatus, RunVia
-from app.domain.retry import RetryDecision, RetryPolicy
+from app.domain.retry import RetryDecision, RetryPolicy, postponement_seconds
 from app.failpoints import Failpoint, failpoint
 from app.job_events import record_job_event
 from app.job_runs import Heartbeat, JobRun
@@ -38,7 +38,7 @@ from app.metrics import (
     RETRY_DELAY,
     LiveMetrics,
 )
-from app.postponement import pause_of, postpone
+from app.postponement import postpone
 from app.settings import JobSettings
 from app.storage import transitions
 from app.storage.database import Database
@@ -174,7 +174,7 @@ class JobExecutor:
             claim,
             Deadline.after(limit),
             will_retry=lambda error: self._decide(claim, error, started).delay_seconds is not None,
-            may_postpone=lambda: self._pause_of(claim, started) is not None,
+            may_postpone=lambda: _pause_of(claim, started) is not None,
         )
         self._heartbeat.hold(run)
         try:
@@ -224,7 +224,7 @@ class JobExecutor:
 
     def _postpone(self, run: JobRun, error: AgentBusyError, started: float) -> RunEnd:
         claim = run.claim
-        pause = self._pause_of(claim, started)
+        pause = _pause_of(claim, started, error.turn_seconds)
         if pause is None:
             return self._fail(run, error, started)
 
@@ -315,9 +315,6 @@ class JobExecutor:
     def _decide(self, claim: Claim, error: MarketplaceError, started: float) -> RetryDecision:
         return self._retry.decide(error, failures=claim.error_count, seconds_left=_seconds_left(claim, started))
 
-    def _pause_of(self, claim: Claim, started: float) -> float | None:
-        return pause_of(self._database, claim, seconds_left=_seconds_left(claim, started))
-
     def _event(
         self, connection: Connection, event_type: EventType, claim: Claim, status: JobStatus, **details: object
     ) -> None:
@@ -333,6 +330,13 @@ class JobExecutor:
             attempt=claim.attempt_number,
             **details,
         )
+
+
+def _pause_of(claim: Claim, started: float, turn_seconds: float = 0.0) -> float | None:
+    """Return for how long a run would be put off, in seconds; None when the job has no time for that."""
+    return postponement_seconds(
+        turn_seconds, seconds_left=_seconds_left(claim, started), attempt_seconds=claim.timeout_seconds
+    )
 
 
 def _seconds_left(claim: Claim, started: float) -> float:

@@ -6,23 +6,10 @@ from sqlalchemy import Connection
 
 from app.domain.errors import AgentBusyError
 from app.domain.jobs import EventType, JobStatus
-from app.domain.retry import postponement_seconds
 from app.job_events import record_job_event
 from app.storage import transitions
 from app.storage.database import Database
-from app.storage.jobs import postponements_of
 from app.storage.transitions import Claim
-
-
-def pause_of(database: Database, claim: Claim, *, seconds_left: float) -> float | None:
-    """Return for how long this job would be put off, in seconds; None when it has no time for that.
-
-    Raises:
-        DatabaseUnavailableError: It is not known how often it was put off.
-    """
-    with database.read() as connection:
-        postponements = postponements_of(connection, claim.job_id)
-    return postponement_seconds(postponements, seconds_left=seconds_left, attempt_seconds=claim.timeout_seconds)
 
 
 def postpone(

@@ -16,6 +16,7 @@ from typing import Self, TypeAlias
 from app.agents.configuration import AgentConfig
 from app.agents.question import Purpose
 from app.domain.jobs import JobKind
+from app.domain.retry import LONGEST_POSTPONEMENT_SECONDS
 from app.metrics import AGENT_IN_FLIGHT, AGENT_REFUSED, LiveMetrics
 
 #: How long a thread waits for a busy agent that is quick: longer than most calls to it, so that a burst of
@@ -25,6 +26,17 @@ PATIENCE_SECONDS = 0.2
 #: An agent is quick while a call to it that took less than this has ended less than this ago, in seconds. One that
 #: hangs ends calls too, but only after their timeouts.
 _QUICK_SECONDS = 1.0
+
+#: How much a new call weighs in the mean duration of calls, and the mean before there is one, in seconds.
+_NEWEST_SHARE = 0.2
+_FIRST_SECONDS = 1.0
+
+#: Turns follow each other in this share of the time that a place takes to get free: a few jobs come in vain, and hardly
+#: a place is free with nobody there to take it.
+_TURN_SHARE = 0.6
+
+#: No turn is given for later than this: a line that is longer begins anew then.
+_LONGEST_LINE_SECONDS = LONGEST_POSTPONEMENT_SECONDS
 
 #: An agent, and the kind of job that asks it.
 _Place: TypeAlias = tuple[str, str]
@@ -76,6 +88,8 @@ class Bulkhead:
         }
         self._calls: Counter[_Place] = Counter()
         self._was_quick_at: dict[_Place, float] = {}
+        self._mean_seconds: dict[_Place, float] = {}
+        self._last_turn_at: dict[_Place, float] = {}
         self._metrics = metrics
         self._changed = threading.Condition()
 
@@ -98,12 +112,32 @@ class Bulkhead:
             self._metrics.add(AGENT_IN_FLIGHT, 1, agent=agent, kind=purpose)
         return {agent: Permit(self, agent, purpose) for agent in free}, busy
 
+    def turn_seconds(self, agents: Collection[str], purpose: Purpose) -> float:
+        """Return after how long there may be room at all of these agents, for whoever asks now: turns are a line.
+
+        They follow each other as fast as calls have ended of late.
+        """
+        now = time.monotonic()
+        with self._changed:
+            return max((self._turn_at((agent, purpose), now) - now for agent in agents), default=0.0)
+
+    def _turn_at(self, place: _Place, now: float) -> float:
+        free_every = self._mean_seconds.get(place, _FIRST_SECONDS) / self._limits.get(place, 1)
+        turn_at = max(self._last_turn_at.get(place, now), now) + free_every * _TURN_SHARE
+        if turn_at > now + _LONGEST_LINE_SECONDS:
+            return now + _LONGEST_LINE_SECONDS
+        self._last_turn_at[place] = turn_at
+        return turn_at
+
     def give_back(self, agent: str, purpose: Purpose, *, held_seconds: float) -> None:
         """Note the end of a call that took so long."""
         with self._changed:
             self._calls[agent, purpose] -= 1
+            place = agent, purpose
+            mean = self._mean_seconds.get(place, held_seconds)
+            self._mean_seconds[place] = mean + _NEWEST_SHARE * (held_seconds - mean)
             if held_seconds < _QUICK_SECONDS:
-                self._was_quick_at[agent, purpose] = time.monotonic()
+                self._was_quick_at[place] = time.monotonic()
             self._changed.notify_all()
         self._metrics.add(AGENT_IN_FLIGHT, -1, agent=agent, kind=purpose)
 

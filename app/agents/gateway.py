@@ -115,6 +115,10 @@ class AgentGateway:
         called = [agent for agent in agents if not self._breakers.refuses(agent)]
         return self._bulkhead.take(called, purpose)
 
+    def turn_seconds(self, agents: Collection[str], purpose: Purpose) -> float:
+        """Return after how long there may be room at all of these busy agents, for whoever asks now."""
+        return self._bulkhead.turn_seconds(agents, purpose)
+
     def ask(
         self,
         agent: str,

@@ -59,9 +59,16 @@ class RetryBudgetExhaustedError(RecoverableError):
 
 
 class AgentBusyError(RecoverableError):
-    """The agent was not called: it has as many calls as this process may make. It says nothing about its health."""
+    """The agent was not called: it has as many calls as this process may make. It says nothing about its health.
+
+    `turn_seconds` is after how long there may be room for this call.
+    """
 
     code = "agent_busy"
+
+    def __init__(self, message: str = "", turn_seconds: float = 0.0) -> None:
+        super().__init__(message)
+        self.turn_seconds = turn_seconds
 
 
 class DatabaseUnavailableError(RecoverableError):

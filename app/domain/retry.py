@@ -11,8 +11,9 @@ from enum import StrEnum
 
 from app.domain.errors import MarketplaceError, RecoverableError
 
-#: Pauses of a job whose agent is busy, in seconds; the last one repeats.
-POSTPONEMENT_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0)
+#: Shortest and longest pause of a job whose agent is busy, in seconds.
+SHORTEST_POSTPONEMENT_SECONDS = 0.25
+LONGEST_POSTPONEMENT_SECONDS = 15.0
 
 
 class NoRetry(StrEnum):
@@ -84,17 +85,18 @@ class RetryPolicy:
         return RetryDecision(delay)
 
 
-def postponement_seconds(postponements: int, *, seconds_left: float, attempt_seconds: float) -> float | None:
-    """Return the pause of a job whose agent is busy; None when a whole attempt would not fit in after it.
+def postponement_seconds(turn_seconds: float, *, seconds_left: float, attempt_seconds: float) -> float | None:
+    """Return the pause of a job whose agent is busy; None when a whole attempt would not fit in after the longest one.
 
     Args:
-        postponements: Those that the job has had, >= 0.
+        turn_seconds: After how long it may be the job's turn to call the agent, >= 0.
         seconds_left: Time until the job's total deadline; may be negative.
         attempt_seconds: Time limit of one attempt.
 
-    >>> [postponement_seconds(n, seconds_left=100, attempt_seconds=10) for n in range(6)]
-    [1.0, 2.0, 4.0, 8.0, 15.0, 15.0]
-    >>> postponement_seconds(2, seconds_left=13, attempt_seconds=10)
+    >>> [postponement_seconds(turn, seconds_left=100, attempt_seconds=10) for turn in (0, 3, 60)]
+    [0.25, 3, 15.0]
+    >>> postponement_seconds(3, seconds_left=20, attempt_seconds=10)
     """
-    pause = POSTPONEMENT_SECONDS[min(postponements, len(POSTPONEMENT_SECONDS) - 1)]
-    return pause if pause + attempt_seconds <= seconds_left else None
+    if seconds_left < LONGEST_POSTPONEMENT_SECONDS + attempt_seconds:
+        return None
+    return min(max(turn_seconds, SHORTEST_POSTPONEMENT_SECONDS), LONGEST_POSTPONEMENT_SECONDS)

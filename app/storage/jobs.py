@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, bindparam, func, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from app.domain.jobs import AttemptOutcome, JobKind
 from app.storage.schema import attempts, jobs
@@ -21,16 +21,6 @@ def ended_with(connection: Connection, job_id: UUID, fence: int, outcome: Attemp
     """Tell whether the run with this fence has ended in this way."""
     found = connection.scalar(select(attempts.c.outcome).where(attempts.c.job_id == job_id, attempts.c.fence == fence))
     return bool(found == outcome)
-
-
-def postponements_of(connection: Connection, job_id: UUID) -> int:
-    """Return how many times a job was put off because an agent was busy."""
-    found = connection.scalar(
-        select(func.count())
-        .select_from(attempts)
-        .where(attempts.c.job_id == job_id, attempts.c.outcome == AttemptOutcome.POSTPONED)
-    )
-    return int(found or 0)
 
 
 def latest_job(connection: Connection, plan_id: UUID, kind: JobKind) -> Row[Any] | None:

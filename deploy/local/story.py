@@ -91,6 +91,8 @@ class Story:
         self.first_job_seconds = 0.0
         self.agents_called: Mapping[str, int] = {}
         self.answers_mended = 0
+        self._letter = ""
+        self.letters_retried = 0
         self.circuit_open_seconds = 0.0
         self.figures: Figures | None = None
 
@@ -103,9 +105,11 @@ class Story:
             Step("An agent fails once: the job is retried", self._retry),
             Step("An agent talks nonsense: tasks come from the opportunities", self._generated),
             Step("Nothing is known: minimal tasks ask for a review", self._minimal),
+            Step("An agent gives no usable answer: a dead letter", self._dead_letter),
             Step("An agent dies: its circuit opens", self._circuit_opens),
             Step("Its channel falls back", self._circuit_refuses),
             Step("The agent heals: its circuit closes by itself", self._circuit_closes),
+            Step("The dead letter is retried", self._letter_retried),
             Step(f"{BURST} plans are approved in one go", self._approve_many),
             Step("Everything is counted", self._count),
         ]
@@ -160,6 +164,26 @@ class Story:
         job = self._completed(self._approve(self._import(title, "kaway", plan)))
         _expect(job["result"]["source"] == source, f"{source} tasks, not {job['result']['source']}")
         return _tasks(job)
+
+    def _dead_letter(self) -> str:
+        self._agents.behave("shein", mode="malformed", variant="no_json")
+        asked = self._api.post("analysis", {"title": "Growth in autumn", "channels": ["shein"]})
+        job = self._ended(asked["jobId"])
+        _expect(job["status"] == "failed", f"the analysis to fail; it is {job['status']}")
+        letter = self._api.get(f"dead-letters/{job['jobId']}")
+        _expect(letter["status"] == "waiting", f"a dead letter that waits for a person; it is {letter['status']}")
+        self._letter = job["jobId"]
+        return f"{job['error']['code']}, no retry, kept with its whole history"
+
+    def _letter_retried(self) -> str:
+        self._agents.behave("shein", mode="healthy")
+        retried = self._api.post(f"dead-letters/{self._letter}/retry", {})
+        job = self._completed(retried["jobId"])
+        letter = self._api.get(f"dead-letters/{self._letter}")
+        _expect(letter["status"] == "retried", f"the dead letter to be retried; it is {letter['status']}")
+        _expect(job["retryOf"] == self._letter, f"a job that names the failed one: {job['retryOf']}")
+        self.letters_retried = 1
+        return "the agent is well again, a new job linked to the failed one succeeds"
 
     def _circuit_opens(self) -> str:
         self._agents.behave("kaway", mode="healthy")
@@ -243,11 +267,16 @@ class Story:
 
     def _completed(self, job_id: str) -> dict[str, Any]:
         """Return the job once it has completed."""
+        job = self._ended(job_id)
+        _expect(job["status"] == "completed", f"job {job_id} to complete: {job['error']}")
+        return job
+
+    def _ended(self, job_id: str) -> dict[str, Any]:
+        """Return the job once it has completed or failed."""
         while not self._is_interrupted():
             job = self._api.get(f"jobs/{job_id}")
-            if job["status"] == "completed":
+            if job["status"] in {"completed", "failed"}:
                 return job
-            _expect(job["status"] != "failed", f"job {job_id} to complete: {job['error']}")
             _expect(time.monotonic() < self._deadline, f"job {job_id} to end in time; it is {job['status']}")
             time.sleep(_POLL_SECONDS)
         raise InterruptedStoryError("interrupted")

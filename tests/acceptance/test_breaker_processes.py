@@ -60,7 +60,7 @@ def test_the_sixth_call_is_refused_in_the_other_process_and_the_agent_comes_back
         assert [call["outcome"] for call in second.ask(2)] == ["ok", "ok"]
         wait_until(lambda: first.view()["state"] == "closed", what="the first process to hear of it")
         assert [call["outcome"] for call in first.ask(3)] == ["ok"] * 3
-    assert kept(database_url) == ["open", "half_open", "closed"]
+        wait_until(lambda: kept(database_url) == ["open", "half_open", "closed"], what="the history to be written")
 
 
 def kept(database_url: str) -> list[str]:

@@ -33,8 +33,11 @@ def test_the_demo_shows_the_whole_story_even_with_port_8000_taken(tmp_path: Path
     assert {"agent", "generated", "minimal", "plan"} <= set(rows)
     assert rows["Agents called"] == "6"
     assert rows["Plans approved"] == "55"
-    # Ten analyses at least; the healed agent may be asked once more before everybody knows that its circuit is closed.
-    assert int(rows["Jobs"].removesuffix(" completed")) >= 65
+    completed, failed = rows["Jobs"].split(", ")
+    # Eleven analyses at least; the healed agent may be asked once more before everybody knows of its closed circuit.
+    assert int(completed.removesuffix(" completed")) >= 66
+    assert failed == "1 failed"
+    assert rows["Dead letters retried with success"] == "1"
     assert rows["Circuit of the dead agent"].startswith("open, closed by itself after ")
     assert rows["Retries"] == "1"
     assert [part.split()[1] for part in rows["Tasks by source"].split(", ")] == [

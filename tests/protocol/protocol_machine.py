@@ -22,7 +22,7 @@ from app.domain.errors import (
     RedisUnavailableError,
 )
 from app.domain.jobs import JobKind, JobStatus, PlanStatus
-from app.domain.retry import POSTPONEMENT_SECONDS
+from app.domain.retry import LONGEST_POSTPONEMENT_SECONDS
 from app.job_execution import _END_TRIES as END_TRIES
 from app.job_execution import RunEnd
 from app.storage.jobs import job_by_id
@@ -154,10 +154,10 @@ class ProtocolMachine(RuleBasedStateMachine):
         self._finish(self._one_of_running(which), doubts, error)
 
     @precondition(lambda self: self._running())
-    @rule(which=WHICH, doubts=DOUBTS)
-    def postpone(self, which: int, doubts: tuple[bool, ...]) -> None:
+    @rule(which=WHICH, doubts=DOUBTS, turn=st.sampled_from([0.0, 3.0, 60.0]))
+    def postpone(self, which: int, doubts: tuple[bool, ...], turn: float) -> None:
         """End a run because an agent is busy."""
-        self._finish(self._one_of_running(which), doubts, AgentBusyError("busy"))
+        self._finish(self._one_of_running(which), doubts, AgentBusyError("busy", turn_seconds=turn))
 
     @rule(which=WHICH, goes_on=st.booleans())
     def freeze(self, which: int, *, goes_on: bool) -> None:
@@ -328,7 +328,7 @@ class ProtocolMachine(RuleBasedStateMachine):
         failed = {RunEnd.RETRYING, RunEnd.FAILED}
         if not isinstance(error, AgentBusyError) or claim.seconds_left < claim.timeout_seconds:
             return failed
-        always = claim.seconds_left > claim.timeout_seconds + max(POSTPONEMENT_SECONDS) + 1
+        always = claim.seconds_left > claim.timeout_seconds + LONGEST_POSTPONEMENT_SECONDS + 1
         return {RunEnd.POSTPONED} if always else {RunEnd.POSTPONED, *failed}
 
     def _one_of_running(self, which: int) -> Run:
