@@ -309,7 +309,7 @@ def test_error_rates_are_told_of_agents_that_were_called(api: Api) -> None:
     amazon, shopee = api.get("/api/marketplace/breakers").get_json()["items"][:2]
     assert (amazon["calls"], amazon["errorRate"]) == (8, 0.25)
     assert (shopee["calls"], shopee["errorRate"]) == (0, None)
-    families = Levels(api.runtime.database, api.runtime.redis, api.runtime.breakers, api.settings.jobs).collect()
+    families = api.runtime.levels.collect()
     (family,) = [family for family in families if family.name == AGENT_ERROR_RATE.name]
     assert [(sample.labels, sample.value) for sample in family.samples] == [({"agent": "amazon"}, 0.25)]
     with api.runtime.database.write() as connection:
