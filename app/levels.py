@@ -18,8 +18,8 @@ from app.breakers.breakers import Breakers
 from app.breakers.circuit_view import CircuitView
 from app.domain.breaker import CircuitState
 from app.domain.controls import HELD, MODE, Mode, queue_control
-from app.domain.deadline import Deadline
 from app.domain.dead_letters import ErrorClass
+from app.domain.deadline import Deadline
 from app.domain.jobs import QUEUES, JobKind, JobStatus
 from app.domain.stuck_plans import StuckCause
 from app.job_levels import JOB_LEVELS, job_levels
@@ -74,9 +74,7 @@ class Levels(Collector):
         self._budget_seconds = web.levels_budget_seconds
         self._sources = (
             TimelySource("database", self._of_database, cache_seconds=web.levels_cache_seconds),
-            TimelySource(
-                "redis", self._of_redis, cache_seconds=web.levels_cache_seconds, silent=[_gauge(REDIS_UP, 0)]
-            ),
+            TimelySource("redis", self._of_redis, cache_seconds=web.levels_cache_seconds, silent=[_gauge(REDIS_UP, 0)]),
         )
 
     def close(self) -> None:
@@ -103,10 +101,9 @@ class Levels(Collector):
         """Yield every level that its source tells within the budget."""
         deadline = Deadline.after(self._budget_seconds)
         # All at once: one that is slow takes nothing from the others' time.
-        for source in self._sources:
-            source.ask()
-        for source in self._sources:
-            yield from source.levels(deadline)
+        readings = [(source, source.ask()) for source in self._sources]
+        for source, reading in readings:
+            yield from source.levels(reading, deadline)
         yield _of_breakers(self._breakers.views())
 
     def _of_database(self) -> list[GaugeMetricFamily]:

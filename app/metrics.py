@@ -123,7 +123,7 @@ JOBS_ACCEPTED = Metric(
 JOBS_ACCOUNTED = Metric(
     "marketplace_jobs_accounted",
     "gauge",
-    "Where the jobs of marketplace_jobs_accepted are now, as their rows tell; the states add up to it when none is lost",
+    "Where the jobs of marketplace_jobs_accepted are now, as their rows tell; they add up to it when none is lost",
     {**_QUEUE, "state": tuple(JobStatus)},
     level=True,
 )

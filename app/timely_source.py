@@ -51,9 +51,8 @@ class TimelySource:
                 self._reading = self._thread.submit(self._timed)
             return self._reading
 
-    def levels(self, deadline: Deadline) -> Sequence[GaugeMetricFamily]:
-        """Return the levels, or those of a silent source when it fails or has not answered by then."""
-        reading = self.ask()
+    def levels(self, reading: Future[Sequence[GaugeMetricFamily]], deadline: Deadline) -> Sequence[GaugeMetricFamily]:
+        """Return what this reading tells, or the levels of a silent source when it fails or has not ended by then."""
         try:
             return reading.result(deadline.remaining_seconds)
         except NotInTimeError:

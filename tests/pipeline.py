@@ -66,9 +66,7 @@ class Pipeline:
         self.hints = HintQueue(self.redis, self.redis_settings.namespace)
         self.dead_messages = DeadMessages(self.database, self.hints, self.metrics)
         announcer = Announcer(self.hints, self.metrics)
-        self.analyses = Analyses(
-            self.database, announcer, self.settings, self.metrics, channels=["amazon", "shopee"]
-        )
+        self.analyses = Analyses(self.database, announcer, self.settings, self.metrics, channels=["amazon", "shopee"])
         self.controls = Controls(self.database, self.hints, self.settings)
         self.recovery = Recovery(self.database, announcer, self.settings, self.metrics)
         self.dead_letters = DeadLetters(self.database, announcer, self.settings, self.metrics)

@@ -63,9 +63,11 @@ def in_state(counts: Sequence[AcceptedJobs]) -> Mapping[tuple[JobKind, JobStatus
 
 # Everywhere below a subquery for each row and no join: with a join, PostgreSQL may read every job that ever was to look
 # up a few thousand.
+# An event of the same type tells that a job waits for its next attempt.
+_is_first = and_(events.c.type == EventType.ENQUEUED, events.c.data["attempt"].as_integer() == 0)
 _told = (
     select(events.c.job_id, events.c.data["kind"].as_string().label("kind"))
-    .where(events.c.created_at > once_now_plus(-WINDOW_SECONDS), events.c.type == EventType.ENQUEUED)
+    .where(events.c.created_at > once_now_plus(-WINDOW_SECONDS), _is_first)
     .order_by(events.c.created_at.desc(), events.c.id.desc())
     .limit(MOST_JOBS)
     .subquery()
@@ -92,12 +94,7 @@ _newest = (
     .limit(MOST_JOBS)
     .subquery()
 )
-_event = (
-    select(events.c.id)
-    .where(events.c.job_id == _newest.c.job_id, events.c.type == EventType.ENQUEUED)
-    .limit(1)
-    .scalar_subquery()
-)
+_event = select(events.c.id).where(events.c.job_id == _newest.c.job_id, _is_first).limit(1).scalar_subquery()
 _latch = select(plans.c.phase1_job_id).where(plans.c.id == _newest.c.plan_id).scalar_subquery()
 _made = (
     select(func.count())

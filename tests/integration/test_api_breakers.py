@@ -16,7 +16,6 @@ from app.domain.agent_timeouts import AgentCall
 from app.domain.breaker import CircuitState
 from app.domain.errors import CircuitOpenError, NetworkError, RemoteServerError
 from app.domain.roles import Role
-from app.levels import Levels
 from app.metrics import AGENT_ERROR_RATE
 from app.storage.agent_calls import insert_calls
 from app.storage.clock import now_plus

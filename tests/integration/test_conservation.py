@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Delete, Update, delete, update
+from sqlalchemy import Connection, Delete, Update, delete, update
 
 from app.domain.conservation import LossKind
 from app.domain.errors import BadAnswerError, NetworkError
@@ -208,7 +208,8 @@ def test_every_way_to_a_new_job_is_counted(api: Api) -> None:
 
 def test_a_job_that_is_not_committed_counts_for_nothing(pipeline: Pipeline) -> None:
     plan_id = pipeline.imported()
-    with pytest.raises(ZeroDivisionError), pipeline.database.write() as connection:
+
+    def fail_after_insert(connection: Connection) -> None:
         insert_announced_job(
             pipeline.database,
             connection,
@@ -219,6 +220,9 @@ def test_a_job_that_is_not_committed_counts_for_nothing(pipeline: Pipeline) -> N
             request_id=None,
         )
         raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), pipeline.database.write() as connection:
+        fail_after_insert(connection)
     assert pipeline.value("marketplace_jobs_enqueued_total", kind=JobKind.PHASE1) == 0
     pipeline.approved()
     assert pipeline.value("marketplace_jobs_enqueued_total", kind=JobKind.PHASE1) == 1

@@ -34,7 +34,7 @@ class Source:
         return [GaugeMetricFamily("reads", "how often", value=self.reads)]
 
     def told(self, seconds: float = 30.0) -> list[tuple[str, float]]:
-        families = self.timely.levels(Deadline.after(seconds))
+        families = self.timely.levels(self.timely.ask(), Deadline.after(seconds))
         return [(sample.name, sample.value) for family in families for sample in family.samples]
 
 
