@@ -43,16 +43,12 @@ from app.settings import JobSettings, WebSettings
 from app.storage.agent_calls import CallCounts, count_calls
 from app.storage.controls import Control, all_controls
 from app.storage.database import Database
-from app.storage.job_reads import DeadLetterCount, count_dead_letters, count_jobs
+from app.storage.job_reads import DeadLetterCount, JobCount, count_dead_letters, count_jobs, count_open_jobs
 from app.storage.stuck_plans import count_stuck_plans
 from app.timely_source import TimelySource
 
-_BY_STATUS = {
-    JobStatus.PENDING: QUEUE_PENDING,
-    JobStatus.ACTIVE: QUEUE_ACTIVE,
-    JobStatus.COMPLETED: QUEUE_COMPLETED,
-    JobStatus.FAILED: QUEUE_FAILED,
-}
+_OPEN = {JobStatus.PENDING: QUEUE_PENDING, JobStatus.ACTIVE: QUEUE_ACTIVE}
+_FINISHED = {JobStatus.COMPLETED: QUEUE_COMPLETED, JobStatus.FAILED: QUEUE_FAILED}
 _REDIS = (REDIS_UP, REDIS_CLIENTS, REDIS_MEMORY)
 
 
@@ -74,6 +70,8 @@ class Levels(Collector):
         self._budget_seconds = web.levels_budget_seconds
         self._sources = (
             TimelySource("database", self._of_database, cache_seconds=web.levels_cache_seconds),
+            # Apart, for counting them takes the longer the more there are: the others must not go with them.
+            TimelySource("finished jobs", self._of_finished_jobs, cache_seconds=web.levels_cache_seconds),
             TimelySource("redis", self._of_redis, cache_seconds=web.levels_cache_seconds, silent=[_gauge(REDIS_UP, 0)]),
         )
 
@@ -85,7 +83,8 @@ class Levels(Collector):
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """Return the levels without figures; registering asks nobody."""
         for metric in (
-            *_BY_STATUS.values(),
+            *_OPEN.values(),
+            *_FINISHED.values(),
             QUEUE_PAUSED,
             *JOB_LEVELS,
             ACTIVE_MODE,
@@ -108,26 +107,26 @@ class Levels(Collector):
 
     def _of_database(self) -> list[GaugeMetricFamily]:
         with self._database.read() as connection:
-            counted = {(count.kind, count.status): count.count for count in count_jobs(connection)}
+            open_jobs = count_open_jobs(connection)
             stuck = count_stuck_plans(connection, self._settings)
             controls = all_controls(connection)
             letters = count_dead_letters(connection)
             calls = count_calls(connection, within_seconds=RATE_SECONDS)
             of_jobs = job_levels(connection, stuck)
         agents = [view.agent for view in self._breakers.views()]
-        families = [
+        return [
+            *_of_counts(_OPEN, open_jobs),
             *of_jobs,
             _of_stuck_plans(stuck),
             *_of_controls(controls),
             _of_letters(letters),
             _of_error_rates(agents, calls),
         ]
-        for status, metric in _BY_STATUS.items():
-            family = GaugeMetricFamily(metric.name, metric.help, labels=tuple(metric.labels))
-            for kind, queue in QUEUES.items():
-                family.add_metric([queue], counted.get((kind, status), 0))
-            families.append(family)
-        return families
+
+    def _of_finished_jobs(self) -> list[GaugeMetricFamily]:
+        with self._database.read() as connection:
+            finished = count_jobs(connection)
+        return list(_of_counts(_FINISHED, finished))
 
     def _of_redis(self) -> list[GaugeMetricFamily]:
         figures = self._redis.info()
@@ -136,6 +135,15 @@ class Levels(Collector):
             _gauge(REDIS_CLIENTS, figures["connected_clients"]),
             _gauge(REDIS_MEMORY, figures["used_memory"]),
         ]
+
+
+def _of_counts(metrics: Mapping[JobStatus, Metric], counts: Sequence[JobCount]) -> Iterator[GaugeMetricFamily]:
+    counted = {(count.kind, count.status): count.count for count in counts}
+    for status, metric in metrics.items():
+        family = GaugeMetricFamily(metric.name, metric.help, labels=tuple(metric.labels))
+        for kind, queue in QUEUES.items():
+            family.add_metric([queue], counted.get((kind, status), 0))
+        yield family
 
 
 def _of_controls(controls: Mapping[str, Control]) -> Iterator[GaugeMetricFamily]:

@@ -116,7 +116,7 @@ QUEUE_DELAYED = Metric(
 JOBS_ACCEPTED = Metric(
     "marketplace_jobs_accepted",
     "gauge",
-    "Jobs accepted within the last 10 minutes, as their first events tell; the newest 5,000 at most",
+    "Jobs accepted within the last 10 minutes, as their first events among the newest 4,000 tell",
     _QUEUE,
     level=True,
 )

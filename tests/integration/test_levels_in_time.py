@@ -98,7 +98,7 @@ def test_a_frozen_redis_is_down_and_the_database_is_told(sqlite_template: Path, 
             api.close()
 
 
-def test_a_storm_of_scrapes_reads_the_database_once(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_storm_of_scrapes_reads_each_source_once(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     reads = []
     read = api.runtime.database.read
 
@@ -119,6 +119,6 @@ def test_a_storm_of_scrapes_reads_the_database_once(api: Api, monkeypatch: pytes
     try:
         for _ in range(20):
             assert "marketplace_queue_pending_jobs" in told(levels)
-        assert len(reads) == 1
+        assert len(reads) == 2
     finally:
         levels.close()
