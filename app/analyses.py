@@ -13,6 +13,7 @@ from app.domain.jobs import JobKind, PlanStatus
 from app.domain.plan_reading import read_plan
 from app.domain.roles import Actor
 from app.job_events import insert_announced_job
+from app.metrics import LiveMetrics
 from app.settings import JobSettings
 from app.storage.audit import record_audit
 from app.storage.database import Database
@@ -31,11 +32,18 @@ class Analyses:
     """Takes in plans; `channels` are those that a configured agent serves."""
 
     def __init__(
-        self, database: Database, announcer: Announcer, jobs: JobSettings, *, channels: Collection[str]
+        self,
+        database: Database,
+        announcer: Announcer,
+        jobs: JobSettings,
+        metrics: LiveMetrics,
+        *,
+        channels: Collection[str],
     ) -> None:
         self._database = database
         self._announcer = announcer
         self._jobs = jobs
+        self._metrics = metrics
         self._channels = channels
 
     def request(
@@ -69,6 +77,7 @@ class Analyses:
                 self._database,
                 connection,
                 self._jobs,
+                self._metrics,
                 plan_id=plan_id,
                 kind=JobKind.ANALYSIS,
                 request_id=request_id,

@@ -21,6 +21,7 @@ from app.domain.roles import Actor
 from app.failpoints import Failpoint, failpoint
 from app.in_place import InPlaceRuns
 from app.job_events import insert_announced_job
+from app.metrics import LiveMetrics
 from app.settings import JobSettings
 from app.storage.audit import record_audit
 from app.storage.controls import runs_in_place
@@ -55,11 +56,19 @@ class Approval:
 class Approvals:
     """Decides plans; safe to call from many threads and processes at once."""
 
-    def __init__(self, database: Database, announcer: Announcer, in_place: InPlaceRuns, jobs: JobSettings) -> None:
+    def __init__(
+        self,
+        database: Database,
+        announcer: Announcer,
+        in_place: InPlaceRuns,
+        jobs: JobSettings,
+        metrics: LiveMetrics,
+    ) -> None:
         self._database = database
         self._announcer = announcer
         self._in_place = in_place
         self._jobs = jobs
+        self._metrics = metrics
 
     def approve(
         self,
@@ -138,7 +147,13 @@ class Approvals:
         if not approve_plan(connection, plan_id, actor=by.name):
             return None
         job_id = insert_announced_job(
-            self._database, connection, self._jobs, plan_id=plan_id, kind=JobKind.PHASE1, request_id=request_id
+            self._database,
+            connection,
+            self._jobs,
+            self._metrics,
+            plan_id=plan_id,
+            kind=JobKind.PHASE1,
+            request_id=request_id,
         )
         record_audit(
             connection,

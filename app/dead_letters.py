@@ -119,7 +119,14 @@ class DeadLetters:
         with self._database.write() as connection:
             letter = _existing(retry_candidate(connection, letter_id))
             retry = retry_letter(
-                self._database, connection, self._jobs, letter, by=by, request_id=request_id, discarded_too=True
+                self._database,
+                connection,
+                self._jobs,
+                self._metrics,
+                letter,
+                by=by,
+                request_id=request_id,
+                discarded_too=True,
             )
             if retry.cause is None:
                 _audit_retry(connection, letter, retry, by, request_id)
@@ -213,6 +220,7 @@ class DeadLetters:
                     self._database,
                     connection,
                     self._jobs,
+                    self._metrics,
                     letter,
                     by=by,
                     request_id=request_id,

@@ -6,12 +6,14 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from app.domain.jobs import EventType, JobKind, JobStatus
+from app.domain.jobs import QUEUES, EventType, JobKind, JobStatus
+from app.metrics import DEPTH_AT_ENQUEUE, JOBS_ENQUEUED, LiveMetrics
 from app.settings import JobSettings
 from app.storage.database import Database
 from app.storage.letter_reads import letter_by_id
 from app.storage.outbox import record_event
 from app.storage.transitions import insert_job
+from app.storage.waiting_jobs import count_waiting
 
 
 def record_job_event(
@@ -55,6 +57,7 @@ def insert_announced_job(
     database: Database,
     connection: Connection,
     settings: JobSettings,
+    metrics: LiveMetrics,
     *,
     plan_id: UUID,
     kind: JobKind,
@@ -67,11 +70,12 @@ def insert_announced_job(
     """Insert a pending job and its `job:enqueued` event (T1), in the caller's transaction; return the job's id.
 
     Its caller sends the first hint after the commit, unless it gives `due_in_seconds`: then the sweeper sends it when
-    the job is due.
+    the job is due. Once it has committed, the job is counted, with how many waited before it.
 
     Raises:
         ConflictError: The plan has an open job of this kind, or this generation exists.
     """
+    depth = count_waiting(connection, kind)
     job_id = insert_job(
         connection,
         plan_id=plan_id,
@@ -97,7 +101,13 @@ def insert_announced_job(
         attempt=0,
         **({} if retry_of is None else {"retryOf": str(retry_of)}),
     )
+    database.after_commit(connection, lambda: _count(metrics, kind, depth))
     return job_id
+
+
+def _count(metrics: LiveMetrics, kind: JobKind, depth: int) -> None:
+    metrics.count(JOBS_ENQUEUED, kind=kind)
+    metrics.observe(DEPTH_AT_ENQUEUE, depth, queue=QUEUES[kind])
 
 
 def _dead_letter(connection: Connection, job_id: UUID) -> dict[str, object]:

@@ -12,6 +12,7 @@ from app.domain.errors import ConflictError
 from app.domain.jobs import JobKind, PlanStatus
 from app.domain.roles import Actor
 from app.job_events import insert_announced_job
+from app.metrics import LiveMetrics
 from app.settings import JobSettings
 from app.storage.database import Database
 from app.storage.dead_letters import mark_retried
@@ -47,6 +48,7 @@ def retry_letter(
     database: Database,
     connection: Connection,
     settings: JobSettings,
+    metrics: LiveMetrics,
     letter: RetryCandidate,
     *,
     by: Actor,
@@ -64,7 +66,7 @@ def retry_letter(
     job_id = uuid4()
     try:
         with database.savepoint(connection):
-            _follow(database, connection, settings, letter, job_id, by, request_id, due_in_seconds)
+            _follow(database, connection, settings, metrics, letter, job_id, by, request_id, due_in_seconds)
     except ConflictError:
         (now,) = retry_candidates(connection, [letter.letter_id])
         return obstacle(now, discarded_too=False) or Retry(None, SkipCause.JOB_OPEN)
@@ -75,6 +77,7 @@ def _follow(
     database: Database,
     connection: Connection,
     settings: JobSettings,
+    metrics: LiveMetrics,
     letter: RetryCandidate,
     job_id: UUID,
     by: Actor,
@@ -92,6 +95,7 @@ def _follow(
         database,
         connection,
         settings,
+        metrics,
         plan_id=letter.plan_id,
         kind=letter.kind,
         request_id=request_id,

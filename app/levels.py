@@ -1,6 +1,7 @@
 """Levels: figures that are read at their source when somebody scrapes, so that they survive restarts of ours.
 
-A level whose source does not answer is left out: an absent series says "unknown", and 0 would be a lie.
+A level whose source does not answer in time is left out: an absent series says "unknown", and 0 would be a lie.
+However many scrapes come at once, each source is read once.
 """
 
 from __future__ import annotations
@@ -8,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 
-import structlog
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
-from redis import Redis, RedisError
+from redis import Redis
 
 from app.breaker_status import RATE_SECONDS
 from app.breakers.breakers import Breakers
@@ -19,9 +19,10 @@ from app.breakers.circuit_view import CircuitView
 from app.domain.breaker import CircuitState
 from app.domain.controls import HELD, MODE, Mode, queue_control
 from app.domain.dead_letters import ErrorClass
-from app.domain.errors import DatabaseUnavailableError
+from app.domain.deadline import Deadline
 from app.domain.jobs import QUEUES, JobKind, JobStatus
 from app.domain.stuck_plans import StuckCause
+from app.job_levels import JOB_LEVELS, job_levels
 from app.metrics import (
     ACTIVE_MODE,
     AGENT_ERROR_RATE,
@@ -38,21 +39,16 @@ from app.metrics import (
     STUCK_PLANS,
     Metric,
 )
-from app.settings import JobSettings
+from app.settings import JobSettings, WebSettings
 from app.storage.agent_calls import CallCounts, count_calls
 from app.storage.controls import Control, all_controls
 from app.storage.database import Database
-from app.storage.job_reads import DeadLetterCount, count_dead_letters, count_jobs
+from app.storage.job_reads import DeadLetterCount, JobCount, count_dead_letters, count_jobs, count_open_jobs
 from app.storage.stuck_plans import count_stuck_plans
+from app.timely_source import TimelySource
 
-_log = structlog.stdlib.get_logger(__name__)
-
-_BY_STATUS = {
-    JobStatus.PENDING: QUEUE_PENDING,
-    JobStatus.ACTIVE: QUEUE_ACTIVE,
-    JobStatus.COMPLETED: QUEUE_COMPLETED,
-    JobStatus.FAILED: QUEUE_FAILED,
-}
+_OPEN = {JobStatus.PENDING: QUEUE_PENDING, JobStatus.ACTIVE: QUEUE_ACTIVE}
+_FINISHED = {JobStatus.COMPLETED: QUEUE_COMPLETED, JobStatus.FAILED: QUEUE_FAILED}
 _REDIS = (REDIS_UP, REDIS_CLIENTS, REDIS_MEMORY)
 
 
@@ -65,17 +61,32 @@ class Levels(Collector):
         redis: Redis,
         breakers: Breakers,
         settings: JobSettings,
+        web: WebSettings,
     ) -> None:
         self._database = database
         self._redis = redis
         self._breakers = breakers
         self._settings = settings
+        self._budget_seconds = web.levels_budget_seconds
+        self._sources = (
+            TimelySource("database", self._of_database, cache_seconds=web.levels_cache_seconds),
+            # Apart, for counting them takes the longer the more there are: the others must not go with them.
+            TimelySource("finished jobs", self._of_finished_jobs, cache_seconds=web.levels_cache_seconds),
+            TimelySource("redis", self._of_redis, cache_seconds=web.levels_cache_seconds, silent=[_gauge(REDIS_UP, 0)]),
+        )
+
+    def close(self) -> None:
+        """End the threads that read."""
+        for source in self._sources:
+            source.close()
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """Return the levels without figures; registering asks nobody."""
         for metric in (
-            *_BY_STATUS.values(),
+            *_OPEN.values(),
+            *_FINISHED.values(),
             QUEUE_PAUSED,
+            *JOB_LEVELS,
             ACTIVE_MODE,
             STUCK_PLANS,
             DEAD_LETTERS,
@@ -86,43 +97,53 @@ class Levels(Collector):
             yield GaugeMetricFamily(metric.name, metric.help)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Read every level once."""
-        try:
-            yield from self._of_database()
-        except DatabaseUnavailableError as error:
-            _log.warning("levels_not_read", source="database", reason=str(error))
-        yield from self._of_redis()
+        """Yield every level that its source tells within the budget."""
+        deadline = Deadline.after(self._budget_seconds)
+        # All at once: one that is slow takes nothing from the others' time.
+        readings = [(source, source.ask()) for source in self._sources]
+        for source, reading in readings:
+            yield from source.levels(reading, deadline)
         yield _of_breakers(self._breakers.views())
 
     def _of_database(self) -> list[GaugeMetricFamily]:
         with self._database.read() as connection:
-            counted = {(count.kind, count.status): count.count for count in count_jobs(connection)}
+            open_jobs = count_open_jobs(connection)
             stuck = count_stuck_plans(connection, self._settings)
             controls = all_controls(connection)
             letters = count_dead_letters(connection)
             calls = count_calls(connection, within_seconds=RATE_SECONDS)
+            of_jobs = job_levels(connection, stuck)
         agents = [view.agent for view in self._breakers.views()]
-        families = [
+        return [
+            *_of_counts(_OPEN, open_jobs),
+            *of_jobs,
             _of_stuck_plans(stuck),
             *_of_controls(controls),
             _of_letters(letters),
             _of_error_rates(agents, calls),
         ]
-        for status, metric in _BY_STATUS.items():
-            family = GaugeMetricFamily(metric.name, metric.help, labels=tuple(metric.labels))
-            for kind, queue in QUEUES.items():
-                family.add_metric([queue], counted.get((kind, status), 0))
-            families.append(family)
-        return families
+
+    def _of_finished_jobs(self) -> list[GaugeMetricFamily]:
+        with self._database.read() as connection:
+            finished = count_jobs(connection)
+        return list(_of_counts(_FINISHED, finished))
 
     def _of_redis(self) -> list[GaugeMetricFamily]:
-        try:
-            figures = self._redis.info()
-            clients, memory = figures["connected_clients"], figures["used_memory"]
-        except (RedisError, KeyError) as error:
-            _log.warning("levels_not_read", source="redis", reason=type(error).__name__)
-            return [_gauge(REDIS_UP, 0)]
-        return [_gauge(REDIS_UP, 1), _gauge(REDIS_CLIENTS, clients), _gauge(REDIS_MEMORY, memory)]
+        figures = self._redis.info()
+        return [
+            _gauge(REDIS_UP, 1),
+            _gauge(REDIS_CLIENTS, figures["connected_clients"]),
+            _gauge(REDIS_MEMORY, figures["used_memory"]),
+        ]
+
+
+def _of_counts(metrics: Mapping[JobStatus, Metric], counts: Sequence[JobCount]) -> Iterator[GaugeMetricFamily]:
+    counted = {(count.kind, count.status): count.count for count in counts}
+    for status, metric in metrics.items():
+        family = GaugeMetricFamily(metric.name, metric.help, labels=tuple(metric.labels))
+        for kind, queue in QUEUES.items():
+            family.add_metric([queue], counted.get((kind, status), 0))
+        yield family
 
 
 def _of_controls(controls: Mapping[str, Control]) -> Iterator[GaugeMetricFamily]:

@@ -14,10 +14,11 @@ from typing import Literal
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from app.domain.breaker import CircuitState, TurnCause
+from app.domain.conservation import LossKind
 from app.domain.controls import Mode
 from app.domain.dead_letters import ErrorClass, LetterStatus, MessageFault
 from app.domain.errors import RECOVERABLE_CODES
-from app.domain.jobs import QUEUES, JobKind, LossCause, RunVia
+from app.domain.jobs import QUEUES, JobKind, JobStatus, LossCause, RunVia
 from app.domain.stuck_plans import StuckCause
 
 #: Seconds; story 4.5 names 10 ms to 10 s, agents need up to 120 s.
@@ -30,6 +31,12 @@ PAUSE_BUCKETS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 #: Seconds; a circuit is open for a minute or so at a time.
 RECOVERY_BUCKETS = (1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 21600.0)
+
+#: Jobs; beyond 50 the stories call a queue backed up.
+DEPTH_BUCKETS = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
+
+#: Spans in seconds, and their names, within which delayed jobs are told to come due: the pauses before retries.
+COMING_DUE = {1: "1s", 5: "5s", 30: "30s"}
 
 #: Stands for the configured agents, which are only known at run time.
 AGENTS = ("<agent>",)
@@ -91,12 +98,56 @@ DEAD_LETTERS = Metric(
     {"kind": (*JobKind, "none"), "error_class": tuple(ErrorClass)},
     level=True,
 )
+QUEUE_OLDEST = Metric(
+    "marketplace_queue_oldest_claimable_seconds",
+    "gauge",
+    "For how long the oldest job that could be claimed has been due; 0 when there is none. A job that waits for its"
+    " next attempt does not count, one of a paused queue does",
+    _QUEUE,
+    level=True,
+)
+QUEUE_DELAYED = Metric(
+    "marketplace_queue_delayed_jobs",
+    "gauge",
+    "Jobs not yet due that will be within this time; each span holds the shorter ones",
+    {**_QUEUE, "within": tuple(COMING_DUE.values())},
+    level=True,
+)
+JOBS_ACCEPTED = Metric(
+    "marketplace_jobs_accepted",
+    "gauge",
+    "Jobs accepted within the last 10 minutes, as their first events among the newest 4,000 tell",
+    _QUEUE,
+    level=True,
+)
+JOBS_ACCOUNTED = Metric(
+    "marketplace_jobs_accounted",
+    "gauge",
+    "Where the jobs of marketplace_jobs_accepted are now, as their rows tell; they add up to it when none is lost",
+    {**_QUEUE, "state": tuple(JobStatus)},
+    level=True,
+)
+JOBS_UNACCOUNTED = Metric(
+    "marketplace_jobs_unaccounted",
+    "gauge",
+    "Losses found in the database, by kind; 0 when all is well. docs/decisions/conservation.md tells what each sees",
+    {"loss": tuple(LossKind)},
+    level=True,
+)
 REDIS_UP = Metric("marketplace_redis_up", "gauge", "1 when Redis answers, else 0", level=True)
 REDIS_CLIENTS = Metric(
     "marketplace_redis_connected_clients", "gauge", "Connections open at the Redis server, ours and others'", level=True
 )
 REDIS_MEMORY = Metric("marketplace_redis_memory_bytes", "gauge", "Memory that the Redis server uses", level=True)
 
+JOBS_ENQUEUED = Metric("marketplace_jobs_enqueued_total", "counter", "Jobs created, retried dead letters too", _KIND)
+DEPTH_AT_ENQUEUE = Metric(
+    "marketplace_queue_depth_at_enqueue",
+    "histogram",
+    "Jobs that waited, due or not, when another one came; more than 1,000 are not told apart",
+    _QUEUE,
+    DEPTH_BUCKETS,
+)
 JOB_RUNS = Metric(
     "marketplace_job_runs_total",
     "counter",
@@ -321,12 +372,19 @@ METRICS: tuple[Metric, ...] = (
     QUEUE_COMPLETED,
     QUEUE_FAILED,
     QUEUE_PAUSED,
+    QUEUE_OLDEST,
+    QUEUE_DELAYED,
+    JOBS_ACCEPTED,
+    JOBS_ACCOUNTED,
+    JOBS_UNACCOUNTED,
     ACTIVE_MODE,
     STUCK_PLANS,
     DEAD_LETTERS,
     REDIS_UP,
     REDIS_CLIENTS,
     REDIS_MEMORY,
+    JOBS_ENQUEUED,
+    DEPTH_AT_ENQUEUE,
     JOB_RUNS,
     FALLBACK_ACTIVE,
     JOB_DURATION,

@@ -184,7 +184,14 @@ class Recovery:
             letter = retry_candidate(connection, failed)
         assert letter is not None  # noqa: S101 -- it was written above
         retry = retry_letter(
-            self._database, connection, self._jobs, letter, by=by, request_id=request_id, discarded_too=True
+            self._database,
+            connection,
+            self._jobs,
+            self._metrics,
+            letter,
+            by=by,
+            request_id=request_id,
+            discarded_too=True,
         )
         if retry.job_id is None:
             return RecoveredPlan(plan_id, RecoveryAction.LEFT_FAILED, failed, kind)
@@ -194,7 +201,7 @@ class Recovery:
 
     def _insert(self, connection: Connection, plan_id: UUID, kind: JobKind, request_id: str | None) -> RecoveredPlan:
         job_id = insert_announced_job(
-            self._database, connection, self._jobs, plan_id=plan_id, kind=kind, request_id=request_id
+            self._database, connection, self._jobs, self._metrics, plan_id=plan_id, kind=kind, request_id=request_id
         )
         return RecoveredPlan(plan_id, RecoveryAction.JOB_CREATED, job_id, kind)
 

@@ -35,11 +35,13 @@ class WebRuntime(Runtime):
     webhooks: Webhooks
     health: HealthChecks
     diagnostics: Diagnostics
+    levels: Levels
 
     def close(self) -> None:
         """Give back what still runs in place, end the threads, and close every connection."""
         self.in_place.stop(grace_seconds=0)
         self.health.close()
+        self.levels.close()
         super().close()
 
 
@@ -52,7 +54,8 @@ def build_web_runtime(settings: Settings) -> WebRuntime:
     shared = build_runtime(settings, ProcessRole.WEB, "fail_fast")
     health = HealthChecks(shared.database, shared.redis)
     # Levels are the same for all processes, so only one kind of process tells them.
-    shared.metrics.registry.register(Levels(shared.database, shared.redis, shared.breakers, settings.jobs))
+    levels = Levels(shared.database, shared.redis, shared.breakers, settings.jobs, settings.web)
+    shared.metrics.registry.register(levels)
     breaker_status = BreakerStatus(shared.database, shared.breakers)
     in_place = InPlaceRuns(
         shared.executor, shared.metrics, via=RunVia.SYNC, limits={JobKind.PHASE1: settings.web.in_place_runs}
@@ -60,8 +63,10 @@ def build_web_runtime(settings: Settings) -> WebRuntime:
     return WebRuntime(
         **vars(shared),
         in_place=in_place,
-        analyses=Analyses(shared.database, shared.announcer, settings.jobs, channels=shared.gateway.channels),
-        approvals=Approvals(shared.database, shared.announcer, in_place, settings.jobs),
+        analyses=Analyses(
+            shared.database, shared.announcer, settings.jobs, shared.metrics, channels=shared.gateway.channels
+        ),
+        approvals=Approvals(shared.database, shared.announcer, in_place, settings.jobs, shared.metrics),
         dead_letters=DeadLetters(shared.database, shared.announcer, settings.jobs, shared.metrics),
         breaker_control=BreakerControl(shared.database, shared.breakers),
         breaker_status=breaker_status,
@@ -69,4 +74,5 @@ def build_web_runtime(settings: Settings) -> WebRuntime:
         webhooks=Webhooks(shared.database, shared.webhooks_outbound.check_target),
         health=health,
         diagnostics=Diagnostics(shared.database, health, breaker_status, settings.jobs),
+        levels=levels,
     )

@@ -83,6 +83,9 @@ class Api:
                 max_upload_bytes=SMALL_UPLOAD_BYTES,
                 rate_limit_per_minute=0,
                 rate_limit_auth_failures_per_minute=0,
+                # A scrape tells what is there now, however busy the machine.
+                levels_budget_seconds=10.0,
+                levels_cache_seconds=0.0,
             ),
         )
         self.runtime = build_web_runtime(self.settings)

@@ -66,7 +66,7 @@ class Pipeline:
         self.hints = HintQueue(self.redis, self.redis_settings.namespace)
         self.dead_messages = DeadMessages(self.database, self.hints, self.metrics)
         announcer = Announcer(self.hints, self.metrics)
-        self.analyses = Analyses(self.database, announcer, self.settings, channels=["amazon", "shopee"])
+        self.analyses = Analyses(self.database, announcer, self.settings, self.metrics, channels=["amazon", "shopee"])
         self.controls = Controls(self.database, self.hints, self.settings)
         self.recovery = Recovery(self.database, announcer, self.settings, self.metrics)
         self.dead_letters = DeadLetters(self.database, announcer, self.settings, self.metrics)
@@ -82,7 +82,7 @@ class Pipeline:
         self.in_place = InPlaceRuns(
             self.another_executor("web-1"), self.metrics, via=RunVia.SYNC, limits={JobKind.PHASE1: 2}
         )
-        self.approvals = Approvals(self.database, announcer, self.in_place, self.settings)
+        self.approvals = Approvals(self.database, announcer, self.in_place, self.settings, self.metrics)
 
     def another_executor(self, owner: str) -> JobExecutor:
         """Return the executor of one more worker process."""

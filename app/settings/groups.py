@@ -102,6 +102,10 @@ class WebSettings(Group):
     """Requests that one token may send per minute; 0 is no limit."""
     rate_limit_auth_failures_per_minute: Annotated[int, Field(ge=0)] = 60
     """Requests without a valid token that one address may send per minute; 0 is no limit."""
+    levels_budget_seconds: Annotated[float, Field(gt=0, le=10)] = 0.2
+    """How long a scrape waits for the levels of the database and of Redis; those that come later are left out."""
+    levels_cache_seconds: Annotated[float, Field(ge=0, le=60)] = 1.0
+    """For how long levels that were read are told again, so that many scrapes cost the sources no more than one."""
 
 
 class ProcessSettings(Group):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
@@ -28,6 +28,9 @@ _POSTGRESQL_OPTIONS = (
 
 #: Longer than most pauses of SQLite's busy handler, which grow to 25 ms within a tenth of a second.
 _GIVE_WAY_SECONDS = 0.025
+
+#: Where a connection keeps what is to be done once its transaction has committed.
+_AFTER_COMMIT = "marketplace_after_commit"
 
 _IMMEDIATE = {"marketplace_immediate": True}
 
@@ -76,7 +79,9 @@ class Database:
         """
         if self.dialect == "postgresql":
             with self._translated(), self.engine.begin() as connection:
+                actions = _no_actions(connection)
                 yield connection
+            _do(actions)
             return
         if not self._writer.acquire(timeout=self._lock_timeout):
             raise DatabaseUnavailableError("the database stayed locked by another thread")
@@ -86,9 +91,15 @@ class Database:
                 self.engine.connect().execution_options(**_IMMEDIATE) as connection,
                 connection.begin(),
             ):
+                actions = _no_actions(connection)
                 yield connection
         finally:
             self._writer.release()
+        _do(actions)
+
+    def after_commit(self, connection: Connection, action: Callable[[], None]) -> None:
+        """Do this when the transaction of `write` has committed, and never when it has not; it must not fail."""
+        connection.info[_AFTER_COMMIT].append(action)
 
     @contextmanager
     def savepoint(self, connection: Connection) -> Iterator[None]:
@@ -182,6 +193,18 @@ def normal_url(url: str) -> URL:
     if parsed.drivername in {"postgres", "postgresql"}:
         return parsed.set(drivername="postgresql+psycopg")
     return parsed
+
+
+def _no_actions(connection: Connection) -> list[Callable[[], None]]:
+    # The connection goes back to the pool with what an earlier transaction left.
+    actions: list[Callable[[], None]] = []
+    connection.info[_AFTER_COMMIT] = actions
+    return actions
+
+
+def _do(actions: Iterable[Callable[[], None]]) -> None:
+    for action in actions:
+        action()
 
 
 def _begin_sqlite(connection: Connection) -> None:

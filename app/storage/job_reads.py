@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.domain.dead_letters import ErrorClass, LetterStatus
@@ -62,11 +62,13 @@ def jobs_of(connection: Connection, plan_id: UUID) -> Sequence[Row[Any]]:
 
 
 def count_jobs(connection: Connection) -> Sequence[JobCount]:
-    """Return how many jobs of each kind are in each state; what has none is left out."""
-    rows = connection.execute(
-        select(jobs.c.kind, jobs.c.status, func.count().label("number")).group_by(jobs.c.kind, jobs.c.status)
-    )
-    return [JobCount(JobKind(row.kind), JobStatus(row.status), row.number) for row in rows]
+    """Return how many jobs of each kind are in each state; what has none is left out. It reads an index to its end."""
+    return _counted(connection, _COUNT)
+
+
+def count_open_jobs(connection: Connection) -> Sequence[JobCount]:
+    """Return the same of the jobs that wait or run; finished ones cost nothing."""
+    return _counted(connection, _COUNT_OPEN)
 
 
 def oldest_due_seconds(connection: Connection) -> dict[JobKind, float]:
@@ -113,3 +115,14 @@ def names_channel(database: Database, channel: str) -> ColumnElement[bool]:
         return plans.c.channels.cast(JSONB).contains([channel])
     members = func.json_each(plans.c.channels).table_valued("value")
     return select(members.c.value).where(members.c.value == channel).exists()
+
+
+def _counted(connection: Connection, statement: Select[str, str, int]) -> Sequence[JobCount]:
+    rows = connection.execute(statement)
+    return [JobCount(JobKind(row.kind), JobStatus(row.status), row.number) for row in rows]
+
+
+_COUNT = select(jobs.c.kind, jobs.c.status, func.count().label("number")).group_by(jobs.c.kind, jobs.c.status)
+
+# The kinds too, for the index of kinds and states serves nobody who names the states alone.
+_COUNT_OPEN = _COUNT.where(jobs.c.kind.in_(list(JobKind)), jobs.c.status.in_([JobStatus.PENDING, JobStatus.ACTIVE]))

@@ -8,6 +8,7 @@ from uuid import UUID
 from app.domain.jobs import JobKind, PlanStatus
 from app.domain.plan import AnalysisPlan
 from app.job_events import insert_announced_job
+from app.metrics import LiveMetrics
 from app.settings import JobSettings
 from app.storage.database import Database
 from app.storage.plans import approve_plan, insert_plan
@@ -22,6 +23,7 @@ _BATCH = 500
 def seed_jobs(database: Database, count: int, *, seed: int) -> list[UUID]:
     """Create this many approved plans and return the ids of their pending jobs."""
     chance = random.Random(seed)
+    metrics = LiveMetrics()
     job_ids: list[UUID] = []
     for start in range(0, count, _BATCH):
         with database.write() as connection:
@@ -40,7 +42,13 @@ def seed_jobs(database: Database, count: int, *, seed: int) -> list[UUID]:
                 approve_plan(connection, plan_id, actor="bench")
                 job_ids.append(
                     insert_announced_job(
-                        database, connection, JobSettings(), plan_id=plan_id, kind=JobKind.PHASE1, request_id=None
+                        database,
+                        connection,
+                        JobSettings(),
+                        metrics,
+                        plan_id=plan_id,
+                        kind=JobKind.PHASE1,
+                        request_id=None,
                     )
                 )
     return job_ids

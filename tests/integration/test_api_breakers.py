@@ -16,7 +16,6 @@ from app.domain.agent_timeouts import AgentCall
 from app.domain.breaker import CircuitState
 from app.domain.errors import CircuitOpenError, NetworkError, RemoteServerError
 from app.domain.roles import Role
-from app.levels import Levels
 from app.metrics import AGENT_ERROR_RATE
 from app.storage.agent_calls import insert_calls
 from app.storage.clock import now_plus
@@ -309,7 +308,7 @@ def test_error_rates_are_told_of_agents_that_were_called(api: Api) -> None:
     amazon, shopee = api.get("/api/marketplace/breakers").get_json()["items"][:2]
     assert (amazon["calls"], amazon["errorRate"]) == (8, 0.25)
     assert (shopee["calls"], shopee["errorRate"]) == (0, None)
-    families = Levels(api.runtime.database, api.runtime.redis, api.runtime.breakers, api.settings.jobs).collect()
+    families = api.runtime.levels.collect()
     (family,) = [family for family in families if family.name == AGENT_ERROR_RATE.name]
     assert [(sample.labels, sample.value) for sample in family.samples] == [({"agent": "amazon"}, 0.25)]
     with api.runtime.database.write() as connection:

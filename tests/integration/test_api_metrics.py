@@ -12,30 +12,8 @@ from app.metrics import METRICS
 from tests.api import Api, api_on
 from tests.letters import archive_many, archive_one, archive_unreadable
 from tests.pipeline import raising
+from tests.scrape import METRICS_URL, names_of, samples, value
 from tests.servers import free_port
-
-METRICS_URL = "/api/metrics"
-
-
-def samples(api: Api) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    """Return every sample of a scrape by its name and labels."""
-    answer = api.get(METRICS_URL, None)
-    assert answer.status_code == 200
-    return {
-        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in parse_text(answer.get_data(as_text=True))
-        for sample in family.samples
-    }
-
-
-def value(found: dict[tuple[str, tuple[tuple[str, str], ...]], float], name: str, **labels: str) -> float:
-    """Return one sample."""
-    return found[name, tuple(sorted(labels.items()))]
-
-
-def names_of(found: dict[tuple[str, tuple[tuple[str, str], ...]], float]) -> set[str]:
-    """Return the names of all samples."""
-    return {name for name, _ in found}
 
 
 def test_every_metric_of_the_table_is_told_from_the_start(api: Api) -> None:

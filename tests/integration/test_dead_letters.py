@@ -191,6 +191,7 @@ def test_a_job_that_came_first_leaves_the_letter_and_the_transaction_as_they_wer
                 pipeline.database,
                 connection,
                 pipeline.settings,
+                pipeline.metrics,
                 candidate,
                 by=OPERATOR,
                 request_id=None,

@@ -149,6 +149,7 @@ def test_a_second_generation_creates_no_second_set_of_tasks(house: Pipeline) -> 
             house.database,
             connection,
             house.settings,
+            house.metrics,
             plan_id=plan_id,
             kind=JobKind.PHASE1,
             request_id=None,

@@ -63,8 +63,8 @@ class ProtocolWorld:
         self._in_place = InPlaceRuns(
             self.new_process(ProcessRole.WEB).executor, self._metrics, via=RunVia.SYNC, limits={JobKind.PHASE1: 2}
         )
-        self.analyses = Analyses(database, announcer, self.settings, channels=["amazon"])
-        self.approvals = Approvals(database, announcer, self._in_place, self.settings)
+        self.analyses = Analyses(database, announcer, self.settings, self._metrics, channels=["amazon"])
+        self.approvals = Approvals(database, announcer, self._in_place, self.settings, self._metrics)
         self.recovery = Recovery(database, announcer, self.settings, self._metrics)
         self.letters = DeadLetters(database, announcer, self.settings, self._metrics)
         self.controls = Controls(database, self.hints, self.settings)
