@@ -108,7 +108,9 @@ def test_the_rollback_plan_loses_no_job_and_the_way_back_works(stack: RunningSta
     # Stop: nothing new is claimed, what runs ends, the rest waits.
     stack.api.post("queue/pause", {"reason": "tasks are doubled"})
     wait_until(lambda: phase1(stack)["active"] == 0, seconds=10, what="the running jobs to end")
-    waiting = phase1(stack)["pendingDue"]
+    queue = phase1(stack)
+    # Those that found their agent busy wait for their turn.
+    waiting = queue["pendingDue"] + queue["pendingDelayed"]
     found = statuses(stack, plans)
     assert found == {"pending": waiting, "completed": JOBS - waiting}
     assert waiting > 0
