@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from itertools import product
 from typing import Literal
 
@@ -19,6 +20,7 @@ from app.domain.controls import Mode
 from app.domain.dead_letters import ErrorClass, LetterStatus, MessageFault
 from app.domain.errors import RECOVERABLE_CODES
 from app.domain.jobs import QUEUES, JobKind, JobStatus, LossCause, RunVia
+from app.domain.processes import ProcessRole
 from app.domain.stuck_plans import StuckCause
 
 #: Seconds; story 4.5 names 10 ms to 10 s, agents need up to 120 s.
@@ -34,6 +36,12 @@ RECOVERY_BUCKETS = (1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 360
 
 #: Jobs; beyond 50 the stories call a queue backed up.
 DEPTH_BUCKETS = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
+
+#: Seconds; 99 of 100 refusals are to be answered within 0.1 s.
+REFUSAL_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+
+#: Bands of the number of opportunities in a plan.
+PLAN_SIZES = ("none", "1-10", "11-50", "51-100", "over_100")
 
 #: Spans in seconds, and their names, within which delayed jobs are told to come due: the pauses before retries.
 COMING_DUE = {1: "1s", 5: "5s", 30: "30s"}
@@ -134,12 +142,26 @@ JOBS_UNACCOUNTED = Metric(
     {"loss": tuple(LossKind)},
     level=True,
 )
+PROCESSES = Metric(
+    "marketplace_processes",
+    "gauge",
+    "Processes that have shown lately that they live, by role",
+    {"role": tuple(ProcessRole)},
+    level=True,
+)
+DATABASE_UP = Metric("marketplace_database_up", "gauge", "1 when the database answers, else 0", level=True)
 REDIS_UP = Metric("marketplace_redis_up", "gauge", "1 when Redis answers, else 0", level=True)
 REDIS_CLIENTS = Metric(
     "marketplace_redis_connected_clients", "gauge", "Connections open at the Redis server, ours and others'", level=True
 )
 REDIS_MEMORY = Metric("marketplace_redis_memory_bytes", "gauge", "Memory that the Redis server uses", level=True)
 
+BUILD_INFO = Metric(
+    "marketplace_build_info",
+    "gauge",
+    "1, with the version that runs",
+    {"version": (version("marketplace-resilience"),)},
+)
 JOBS_ENQUEUED = Metric("marketplace_jobs_enqueued_total", "counter", "Jobs created, retried dead letters too", _KIND)
 DEPTH_AT_ENQUEUE = Metric(
     "marketplace_queue_depth_at_enqueue",
@@ -180,6 +202,13 @@ JOB_RETRIES = Metric(
     {**_KIND, "outcome": ("completed", "failed")},
     (0.0, 1.0, 2.0, 3.0),
 )
+JOBS_FAILED = Metric(
+    "marketplace_jobs_failed_total",
+    "counter",
+    "Jobs that failed for good, by class of the last error and by opportunities in the plan; none before its analysis",
+    {**_KIND, "error_class": (ErrorClass.RECOVERABLE, ErrorClass.PERMANENT, ErrorClass.CRASH), "plan_size": PLAN_SIZES},
+)
+WORKER_THREADS = Metric("marketplace_worker_threads", "gauge", "Threads of this process that run jobs", _KIND)
 RETRIES_SCHEDULED = Metric(
     "marketplace_retries_scheduled_total",
     "counter",
@@ -294,6 +323,13 @@ BREAKER_REFUSALS = Metric(
     "Calls to agents that were not made because the circuit was open",
     {"agent": AGENTS},
 )
+REFUSAL_DURATION = Metric(
+    "marketplace_circuit_breaker_refusal_seconds",
+    "histogram",
+    "Time from a call that an open circuit refused to the answer that stood in for the agent",
+    {"agent": AGENTS},
+    REFUSAL_BUCKETS,
+)
 BREAKER_RECOVERY = Metric(
     "marketplace_circuit_breaker_recovery_seconds",
     "histogram",
@@ -319,6 +355,12 @@ REDIS_CONNECTIONS = Metric(
     "marketplace_redis_pool_connections",
     "gauge",
     "Connections that this process has opened to Redis",
+    {"client": ("patient", "fail_fast")},
+)
+REDIS_CONNECTIONS_MAX = Metric(
+    "marketplace_redis_pool_connections_max",
+    "gauge",
+    "Connections to Redis that this process may open",
     {"client": ("patient", "fail_fast")},
 )
 REDIS_COMMANDS = Metric(
@@ -380,9 +422,12 @@ METRICS: tuple[Metric, ...] = (
     ACTIVE_MODE,
     STUCK_PLANS,
     DEAD_LETTERS,
+    PROCESSES,
+    DATABASE_UP,
     REDIS_UP,
     REDIS_CLIENTS,
     REDIS_MEMORY,
+    BUILD_INFO,
     JOBS_ENQUEUED,
     DEPTH_AT_ENQUEUE,
     JOB_RUNS,
@@ -390,6 +435,8 @@ METRICS: tuple[Metric, ...] = (
     JOB_DURATION,
     JOB_LATENCY,
     JOB_RETRIES,
+    JOBS_FAILED,
+    WORKER_THREADS,
     RETRIES_SCHEDULED,
     RETRY_DELAY,
     JOBS_POSTPONED,
@@ -409,10 +456,12 @@ METRICS: tuple[Metric, ...] = (
     BREAKER_STATE,
     BREAKER_TURNS,
     BREAKER_REFUSALS,
+    REFUSAL_DURATION,
     BREAKER_RECOVERY,
     FALLBACKS,
     AGENT_TIMEOUT,
     REDIS_CONNECTIONS,
+    REDIS_CONNECTIONS_MAX,
     REDIS_COMMANDS,
     REDIS_DURATION,
     HTTP_DURATION,

@@ -25,6 +25,7 @@ from app.settings.loading import (
     load_settings,
     origin_of,
 )
+from app.settings.monitoring import MonitoringSettings
 
 __all__ = [
     "COMMAND_NAMES",
@@ -36,6 +37,7 @@ __all__ = [
     "Group",
     "JobSettings",
     "LogSettings",
+    "MonitoringSettings",
     "OutboundSettings",
     "ProcessSettings",
     "RedisSettings",

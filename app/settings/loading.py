@@ -33,6 +33,7 @@ from app.settings.groups import (
     WebSettings,
     WorkerSettings,
 )
+from app.settings.monitoring import MonitoringSettings
 
 PREFIX = "MARKETPLACE_"
 
@@ -72,6 +73,7 @@ class Settings(BaseSettings):
     outbound: OutboundSettings = OutboundSettings()
     webhooks: WebhookSettings = WebhookSettings()
     log: LogSettings = LogSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
 
     @classmethod
     def settings_customise_sources(

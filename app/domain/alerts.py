@@ -1,0 +1,103 @@
+"""The catalogue of alerts: what may be wrong, how bad that is, and which page says what to do.
+
+Rules, dashboards, runbooks and messages all name an alert by its entry here, so that one cause has one key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """How soon a person should look."""
+
+    INFO = "info"
+    """Nobody has to: it is good to know."""
+    WARNING = "warning"
+    """During the working day."""
+    CRITICAL = "critical"
+    """Now, at night too."""
+
+
+class AlertType(StrEnum):
+    """What an alert is about; messages are formed and routed by it."""
+
+    JOB_FAILED = "job_failed"
+    CIRCUIT_OPENED = "circuit_opened"
+    QUEUE_BACKED_UP = "queue_backed_up"
+    RECOVERY_SUCCESS = "recovery_success"
+    PLANS_STUCK = "plans_stuck"
+    JOBS_LOST = "jobs_lost"
+    WORKERS_SHORT = "workers_short"
+    DEPENDENCY_DOWN = "dependency_down"
+    FALLBACK_ACTIVE = "fallback_active"
+    API_FAILING = "api_failing"
+    MONITORING = "monitoring"
+
+
+@dataclass(frozen=True)
+class Alert:
+    """One alert; its runbook is docs/runbooks/`name`.md."""
+
+    name: str
+    type: AlertType
+    severity: Severity
+
+
+QUEUE_BACKED_UP = Alert("MarketplaceQueueBackedUp", AlertType.QUEUE_BACKED_UP, Severity.WARNING)
+QUEUE_DRAINS_SLOWLY = Alert("MarketplaceQueueDrainsSlowly", AlertType.QUEUE_BACKED_UP, Severity.CRITICAL)
+QUEUE_STALLED = Alert("MarketplaceQueueStalled", AlertType.QUEUE_BACKED_UP, Severity.CRITICAL)
+NO_WORKERS = Alert("MarketplaceNoWorkers", AlertType.WORKERS_SHORT, Severity.CRITICAL)
+WORKERS_SATURATED = Alert("MarketplaceWorkersSaturated", AlertType.WORKERS_SHORT, Severity.WARNING)
+JOB_SUCCESS_BURN_FAST = Alert("MarketplaceJobSuccessBurnFast", AlertType.JOB_FAILED, Severity.CRITICAL)
+JOB_SUCCESS_BURN_SLOW = Alert("MarketplaceJobSuccessBurnSlow", AlertType.JOB_FAILED, Severity.WARNING)
+JOB_LATENCY_BURN_FAST = Alert("MarketplaceJobLatencyBurnFast", AlertType.QUEUE_BACKED_UP, Severity.CRITICAL)
+JOB_LATENCY_BURN_SLOW = Alert("MarketplaceJobLatencyBurnSlow", AlertType.QUEUE_BACKED_UP, Severity.WARNING)
+AVAILABILITY_BURN_FAST = Alert("MarketplaceAvailabilityBurnFast", AlertType.API_FAILING, Severity.CRITICAL)
+AVAILABILITY_BURN_SLOW = Alert("MarketplaceAvailabilityBurnSlow", AlertType.API_FAILING, Severity.WARNING)
+DEAD_LETTERS_GROWING = Alert("MarketplaceDeadLettersGrowing", AlertType.JOB_FAILED, Severity.WARNING)
+JOBS_UNACCOUNTED = Alert("MarketplaceJobsUnaccounted", AlertType.JOBS_LOST, Severity.CRITICAL)
+STUCK_PLANS = Alert("MarketplaceStuckPlans", AlertType.PLANS_STUCK, Severity.CRITICAL)
+CIRCUIT_OPENED = Alert("MarketplaceCircuitOpened", AlertType.CIRCUIT_OPENED, Severity.WARNING)
+ALL_CIRCUITS_OPEN = Alert("MarketplaceAllCircuitsOpen", AlertType.CIRCUIT_OPENED, Severity.CRITICAL)
+CIRCUIT_FLAPPING = Alert("MarketplaceCircuitFlapping", AlertType.CIRCUIT_OPENED, Severity.WARNING)
+REFUSALS_SLOW = Alert("MarketplaceRefusalsSlow", AlertType.CIRCUIT_OPENED, Severity.WARNING)
+REDIS_DOWN = Alert("MarketplaceRedisDown", AlertType.DEPENDENCY_DOWN, Severity.CRITICAL)
+REDIS_POOL_EXHAUSTED = Alert("MarketplaceRedisPoolExhausted", AlertType.DEPENDENCY_DOWN, Severity.WARNING)
+DATABASE_DOWN = Alert("MarketplaceDatabaseDown", AlertType.DEPENDENCY_DOWN, Severity.CRITICAL)
+SYNC_FALLBACK_ACTIVE = Alert("MarketplaceSyncFallbackActive", AlertType.FALLBACK_ACTIVE, Severity.WARNING)
+UNEXPECTED_ERRORS = Alert("MarketplaceUnexpectedErrors", AlertType.API_FAILING, Severity.WARNING)
+TARGET_DOWN = Alert("MarketplaceTargetDown", AlertType.MONITORING, Severity.CRITICAL)
+METRICS_ABSENT = Alert("MarketplaceMetricsAbsent", AlertType.MONITORING, Severity.CRITICAL)
+#: Always fires: whoever misses it knows that no other alert would arrive either.
+WATCHDOG = Alert("MarketplaceWatchdog", AlertType.MONITORING, Severity.INFO)
+
+ALERTS: tuple[Alert, ...] = (
+    QUEUE_BACKED_UP,
+    QUEUE_DRAINS_SLOWLY,
+    QUEUE_STALLED,
+    NO_WORKERS,
+    WORKERS_SATURATED,
+    JOB_SUCCESS_BURN_FAST,
+    JOB_SUCCESS_BURN_SLOW,
+    JOB_LATENCY_BURN_FAST,
+    JOB_LATENCY_BURN_SLOW,
+    AVAILABILITY_BURN_FAST,
+    AVAILABILITY_BURN_SLOW,
+    DEAD_LETTERS_GROWING,
+    JOBS_UNACCOUNTED,
+    STUCK_PLANS,
+    CIRCUIT_OPENED,
+    ALL_CIRCUITS_OPEN,
+    CIRCUIT_FLAPPING,
+    REFUSALS_SLOW,
+    REDIS_DOWN,
+    REDIS_POOL_EXHAUSTED,
+    DATABASE_DOWN,
+    SYNC_FALLBACK_ACTIVE,
+    UNEXPECTED_ERRORS,
+    TARGET_DOWN,
+    METRICS_ABSENT,
+    WATCHDOG,
+)

@@ -1,0 +1,135 @@
+"""PromQL out of the tables: an expression that names a metric or a label that does not exist cannot be written.
+
+Labels of targets (`environment`, `job`, `instance`) are set by the scrape configuration, see `monitoring.scraping`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from app.metrics import AGENTS, Metric
+from app.recorded_series import RecordedSeries
+
+#: Labels that every target has.
+TARGET_LABELS = frozenset({"environment", "job", "instance"})
+
+#: Starts a value that is a regular expression, as in PromQL itself.
+MATCHES = "=~"
+
+Series = Metric | RecordedSeries
+Suffix = Literal["", "_bucket", "_count", "_sum"]
+
+
+def select(series: Series, suffix: Suffix = "", /, **labels: str) -> str:
+    """Return a selector of this series.
+
+    A value that begins with `=~`, `!=` or `!~` says how it is compared; any other one must be equal.
+
+    Raises:
+        ValueError: The series has no such suffix or label, or the label never has such a value.
+
+    >>> from app.metrics import JOB_LATENCY, QUEUE_PENDING
+    >>> select(QUEUE_PENDING, queue="phase1-tasks")
+    'marketplace_queue_pending_jobs{queue="phase1-tasks"}'
+    >>> select(JOB_LATENCY, "_bucket", kind="phase1", le="5.0")
+    'marketplace_job_completion_seconds_bucket{kind="phase1",le="5.0"}'
+    """
+    is_histogram = isinstance(series, Metric) and series.kind == "histogram"
+    if bool(suffix) != is_histogram:
+        raise ValueError(f"{series.name}: no series ends in {suffix!r}" if suffix else f"{series.name} is a histogram")
+    matchers = ",".join(_matcher(series, suffix, name, value) for name, value in labels.items())
+    return f"{series.name}{suffix}" + (f"{{{matchers}}}" if matchers else "")
+
+
+def rate(series: Series, window: str, suffix: Suffix = "", /, **labels: str) -> str:
+    """Return the growth per second of a counter or of a part of a histogram.
+
+    Raises:
+        ValueError: As `select`; or the series is a gauge.
+    """
+    return f"rate({_growing(series, suffix, labels)}[{window}])"
+
+
+def increase(series: Series, window: str, suffix: Suffix = "", /, **labels: str) -> str:
+    """Return by how much a counter grew.
+
+    Raises:
+        ValueError: As `select`; or the series is a gauge.
+    """
+    return f"increase({_growing(series, suffix, labels)}[{window}])"
+
+
+def sum_by(by: Iterable[str], expression: str) -> str:
+    """Return the sum over all other labels: for what each process counts for itself."""
+    return _aggregate("sum", by, expression)
+
+
+def max_by(by: Iterable[str], expression: str) -> str:
+    """Return the greatest over all other labels: for levels, which every web process repeats."""
+    return _aggregate("max", by, expression)
+
+
+def level(series: Metric, by: Iterable[str] = ("environment",), **labels: str) -> str:
+    """Return a level once, although every web process tells it.
+
+    Raises:
+        ValueError: As `select`; or the metric is no level.
+
+    >>> from app.metrics import QUEUE_PENDING
+    >>> level(QUEUE_PENDING, ["environment", "queue"])
+    'max by (environment, queue) (marketplace_queue_pending_jobs)'
+    """
+    if not series.level:
+        raise ValueError(f"{series.name} is no level")
+    return max_by(by, select(series, **labels))
+
+
+def quantile(share: float, series: Metric, window: str, by: Iterable[str] = (), **labels: str) -> str:
+    """Return a quantile of a histogram, from the growth of its buckets within the window.
+
+    Raises:
+        ValueError: As `select`; or the metric is no histogram.
+    """
+    return f"histogram_quantile({share}, {sum_by((*by, 'le'), rate(series, window, '_bucket', **labels))})"
+
+
+def edge(series: Metric, bound: float) -> str:
+    """Return an upper bound of the histogram as its label `le` has it: with a decimal point, as our client writes it.
+
+    Raises:
+        ValueError: The histogram has no such bound.
+    """
+    if bound not in series.buckets:
+        raise ValueError(f"{series.name} has no bucket up to {bound}")
+    return str(float(bound))
+
+
+def _growing(series: Series, suffix: Suffix, labels: Mapping[str, str]) -> str:
+    if not isinstance(series, Metric) or series.kind == "gauge":
+        raise ValueError(f"{series.name} is no counter")
+    return select(series, suffix, **labels)
+
+
+def _aggregate(operation: str, by: Iterable[str], expression: str) -> str:
+    return f"{operation} by ({', '.join(by)}) ({expression})"
+
+
+def _matcher(series: Series, suffix: Suffix, name: str, value: str) -> str:
+    operator, wanted = (value[:2], value[2:]) if value[:2] in {"=~", "!=", "!~"} else ("=", value)
+    allowed = _allowed(series, suffix, name)
+    if operator in {"=", "!="} and allowed is not None and wanted not in allowed:
+        raise ValueError(f"{series.name}: {wanted!r} is no value of label {name}")
+    escaped = wanted.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{name}{operator}"{escaped}"'
+
+
+def _allowed(series: Series, suffix: Suffix, name: str) -> frozenset[str] | None:
+    """Return the values that a label can have; None when they are known at run time only."""
+    if name in TARGET_LABELS:
+        return None
+    if name == "le" and suffix == "_bucket" and isinstance(series, Metric):
+        return frozenset({*(str(float(bound)) for bound in series.buckets), "+Inf"})
+    if name not in series.labels:
+        raise ValueError(f"{series.name} has no label {name}")
+    return None if series.labels[name] is AGENTS else frozenset(series.labels[name])
