@@ -21,6 +21,10 @@ demo: setup ## show the product: start everything, run the story, print a summar
 run: setup ## start everything and keep it running, data under var/ (PORT=... for another port)
 	@$(BIN)/marketplace run
 
+.PHONY: observe
+observe: setup ## as `make run`, with Prometheus and Alertmanager (which `make run` starts too where they are installed)
+	@$(BIN)/marketplace run --observe
+
 .PHONY: stop
 stop: setup ## stop what `make run` started
 	@$(BIN)/marketplace stop
@@ -104,6 +108,10 @@ protocol: setup ## try to break the job protocol with random orders of moves and
 .PHONY: bulk-retry
 bulk-retry: setup ## retry 1,000 dead letters by filter with a double click, and count what was done
 	@$(BIN)/pytest tests/acceptance/test_cli_dead_letters.py -k thousand -n 0 -q --no-header -rP
+
+.PHONY: quiet
+quiet: setup ## a quarter of an hour of healthy load, observed: no alert may fire but Watchdog, with a report
+	@$(BIN)/python -m tests.quiet
 
 .PHONY: breakers
 breakers: setup setup-compare ## cost and speed of the circuit breaker beside others, with a report

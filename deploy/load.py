@@ -59,7 +59,7 @@ def _own_stack(data: DataDirectory) -> Iterator[dict[str, str]]:
     with data.held():
         data.clear()
     environment = os.environ | {"MARKETPLACE_WEB__RATE_LIMIT_PER_MINUTE": "0"}
-    command = [str(Path(sys.executable).with_name("marketplace")), "run", "--data-dir", str(data.path)]
+    command = [str(Path(sys.executable).with_name("marketplace")), "run", "--no-observe", "--data-dir", str(data.path)]
     supervisor = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603 -- our own command
     try:
         yield {

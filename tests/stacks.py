@@ -86,10 +86,14 @@ class RunningStack:
 
 @contextmanager
 def running_stack(directory: Path, *arguments: str, **settings: str) -> Iterator[RunningStack]:
-    """Yield a stack that is ready; at the end it is stopped, and killed if that does not work."""
+    """Yield a stack that is ready; at the end it is stopped, and killed if that does not work.
+
+    Without `--observe` among the arguments nothing observes it, whatever is on the PATH.
+    """
+    observing = [] if "--observe" in arguments else ["--no-observe"]
     with (directory / "output").open("wb") as output:
         process = subprocess.Popen(
-            [MARKETPLACE, "run", *arguments],
+            [MARKETPLACE, "run", *arguments, *observing],
             cwd=directory,
             env=clean_environment(**settings),
             stdin=subprocess.DEVNULL,

@@ -16,10 +16,11 @@ import click
 
 from app.cli.exit_codes import ExitCode
 from app.cli.output import json_option, print_fields, print_json, print_json_line, print_table, say
-from app.domain.errors import ConflictError, DeadlineExceededError, NotFoundError
+from app.domain.errors import ConfigurationError, ConflictError, DeadlineExceededError, NotFoundError
 from app.failpoints import FAILPOINT_VARIABLE
 from app.settings import load_settings
 from deploy.local.environment import keep_settings, read_dotenv
+from deploy.local.observers import ObserverBinaries, find_observers
 from deploy.local.ports import LOOPBACK
 from deploy.local.run_file import DataDirectory, as_typed
 from deploy.local.running import holding, run_stack
@@ -46,9 +47,14 @@ def _data_dir_option(default: str) -> Callable[[_Function], _Function]:
 
 @click.command
 @_data_dir_option("var")
+@click.option(
+    "--observe/--no-observe",
+    default=None,
+    help="Run Prometheus and Alertmanager beside it, or do not; by default when both are on the PATH.",
+)
 @json_option
 @click.pass_context
-def run(context: click.Context, data: DataDirectory, *, as_json: bool) -> None:
+def run(context: click.Context, data: DataDirectory, *, observe: bool | None, as_json: bool) -> None:
     """Start the whole stack and keep it running until Ctrl-C, which lets jobs in flight finish.
 
     Uses an embedded Valkey and SQLite under the data directory, or the servers that DATABASE_URL and REDIS_URL name.
@@ -56,6 +62,7 @@ def run(context: click.Context, data: DataDirectory, *, as_json: bool) -> None:
     """
     read_dotenv()
     settings = load_settings(ignoring=FAILPOINT_VARIABLE)
+    observers = _observers(wanted=observe)
     request = StopRequest()
 
     def on_ready(stack: Stack, facts: dict[str, Any]) -> None:
@@ -67,11 +74,13 @@ def run(context: click.Context, data: DataDirectory, *, as_json: bool) -> None:
 
     with signals_to(request), holding(data, request) as other:
         if other is not None:
+            if observe and "prometheus" not in other["urls"]:
+                raise ConflictError(f"a stack runs in {data.path} without Prometheus; stop it first: marketplace stop")
             _tell_where(other, as_json=as_json)
             return
         if settings.web.host != LOOPBACK:
             say(f"web listens on {LOOPBACK} only; MARKETPLACE_WEB__HOST is for `marketplace web`")
-        run_stack(settings, data, request=request, say=say, on_ready=on_ready)
+        run_stack(settings, data, request=request, say=say, on_ready=on_ready, observers=observers)
     if request.is_urgent:
         context.exit(ExitCode.INTERRUPTED)
 
@@ -181,12 +190,13 @@ def banner(stack: Stack) -> list[str]:
     """Return what a person needs to know of a stack that has just started, under 15 lines."""
     data, urls, command = stack.data, stack.urls, _command()
     web, token = urls["web"], as_typed(data.admin_token)
-    moves = "; ".join(f"{purpose}: {port.number}, for {port.moved}" for purpose, port in stack.ports.moved())
+    moves = "; ".join(f"{purpose}: {port.number}, for {port.moved}" for purpose, port in stack.moved_ports())
     return [
         f"marketplace {version('marketplace-resilience')} runs on {stack.servers}",
         f"  API docs  {web}/api/docs",
         f"  API       {web}/api/marketplace",
         f"  Metrics   {urls['metrics']}",
+        *([f"  Observing {urls['prometheus']} (Prometheus), {urls['alertmanager']}"] if stack.observers else []),
         f"  Agents    {urls['agents'] + ', simulated' if 'agents' in urls else 'those that the settings name'}",
         f"  Token     {token} (role admin)",
         f"  Data      {data.path} (kept on restart: yes); logs in {as_typed(data.logs)}",
@@ -197,6 +207,22 @@ def banner(stack: Stack) -> list[str]:
         f"  {command} status",
         "Ctrl-C stops everything",
     ]
+
+
+def _observers(*, wanted: bool | None) -> ObserverBinaries | None:
+    """Return the observers that a stack shall have.
+
+    Raises:
+        ConfigurationError: They are wanted and missing.
+    """
+    if wanted is False:
+        return None
+    try:
+        return find_observers()
+    except ConfigurationError:
+        if wanted:
+            raise
+        return None
 
 
 def _tell_where(facts: dict[str, Any], *, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from app.domain.errors import ConflictError
 from app.settings import Settings
+from deploy.local.observers import ObserverBinaries
 from deploy.local.run_file import DataDirectory
 from deploy.local.stack import Stack, choose_ports
 from deploy.local.supervisor import StopRequest, Supervisor
@@ -53,14 +54,15 @@ def run_stack(
     request: StopRequest,
     say: Callable[[str], None],
     on_ready: Callable[[Stack, dict[str, Any]], None],
+    observers: ObserverBinaries | None = None,
 ) -> None:
-    """Run a stack in a directory that the caller holds, until a stop is requested.
+    """Run a stack in a directory that the caller holds, until a stop is requested; `observers` run beside it.
 
     Raises:
         NetworkError: A port is taken.
         StackError: A process could not start.
     """
-    stack = Stack(settings, data, choose_ports(settings), os.environ)
+    stack = Stack(settings, data, choose_ports(settings), os.environ, observers)
     stack.write_files()
 
     def announce(state: str = "running") -> None:

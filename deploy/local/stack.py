@@ -14,13 +14,15 @@ from typing import Any
 import yaml
 
 from app.cli.masking import masked_url
-from app.settings import Settings, origin_of
+from app.settings import MonitoringSettings, Settings, origin_of
 from deploy.local.child import Program
 from deploy.local.environment import settings_part, system_part
+from deploy.local.observers import ObserverBinaries, Observers
 from deploy.local.ports import LOOPBACK, Port, chosen_port, default_port
 from deploy.local.readiness import http_answers, valkey_answers
 from deploy.local.run_file import DataDirectory
 from deploy.local.valkey import valkey_binary, write_valkey_config
+from monitoring.scraping import SCHEDULER_JOB, WEB_JOB, WORKER_JOB, Targets
 
 #: First choice of each port.
 VALKEY_PORT = 16379
@@ -33,7 +35,7 @@ QUARANTINE_METRICS_PORT = 9193
 CHANNELS = ("amazon", "mercadolivre", "shopee", "shein", "tiktok-shop", "kaway")
 
 #: Web first, so that no new work comes in; Valkey last, for the others use it to the end.
-STOP_ORDER = ("web", "worker", "quarantine", "scheduler", "agents", "valkey")
+STOP_ORDER = ("web", "worker", "quarantine", "scheduler", "alertmanager", "prometheus", "agents", "valkey")
 
 #: Time beyond a process's own limit for finishing its work.
 _STOP_MARGIN_SECONDS = 5.0
@@ -101,7 +103,14 @@ def is_given(*paths: str) -> bool:
 class Stack:
     """One local stack, planned but not started."""
 
-    def __init__(self, settings: Settings, data: DataDirectory, ports: Ports, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        data: DataDirectory,
+        ports: Ports,
+        environment: Mapping[str, str],
+        observers: ObserverBinaries | None = None,
+    ) -> None:
         self.ports = ports
         self.data = data
         self.database_url = (
@@ -115,6 +124,9 @@ class Stack:
         self._run_id = secrets.token_hex(8)
         self._valkey_password = secrets.token_hex(32)
         self._environment = {**self._system, **settings_part(environment), **self._overrides()}
+        self.observers = (
+            Observers.planned(observers, self._monitoring(), data.path / "observing") if observers else None
+        )
 
     @property
     def servers(self) -> str:
@@ -129,7 +141,14 @@ class Stack:
         urls = {"web": web, "metrics": f"{web}/api/metrics"}
         if self.ports.agents:
             urls["agents"] = _url(self.ports.agents)
+        if self.observers:
+            urls |= self.observers.urls
         return urls
+
+    def moved_ports(self) -> list[tuple[str, Port]]:
+        """Return the ports that are not the default ones, each with its purpose."""
+        observers = self.observers.ports if self.observers else {}
+        return [*self.ports.moved(), *((name, port) for name, port in observers.items() if port.moved)]
 
     def facts(self, pids: Mapping[str, int]) -> dict[str, Any]:
         """Return what `run.json` says once the processes run."""
@@ -166,6 +185,8 @@ class Stack:
             write_valkey_config(
                 self.data.path / "valkey", port=self.ports.valkey.number, password=self._valkey_password
             )
+        if self.observers:
+            self.observers.write_files(self._targets())
 
     def programs(self) -> list[Program]:
         """Return the programs, which start side by side: the product's own wait for their database by themselves."""
@@ -174,6 +195,8 @@ class Stack:
             programs.append(self._valkey(self.ports.valkey.number))
         if self.ports.agents:
             programs.append(self._agents(self.ports.agents.number))
+        if self.observers:
+            programs += self.observers.programs(self._system)
         return programs
 
     def stop_order(self) -> list[str]:
@@ -184,6 +207,21 @@ class Stack:
     @property
     def _agents_file(self) -> Path:
         return self.data.path / "agents.yaml"
+
+    def _monitoring(self) -> MonitoringSettings:
+        """Return the settings, with runbooks where this stack tells them unless the settings say where."""
+        if is_given("monitoring.runbook_url"):
+            return self._settings.monitoring
+        return self._settings.monitoring.model_copy(update={"runbook_url": f"{_url(self.ports.web)}/runbooks"})
+
+    def _targets(self) -> list[Targets]:
+        ports = self.ports
+        jobs = {
+            WEB_JOB: (ports.web,),
+            WORKER_JOB: (ports.worker_metrics, ports.quarantine_metrics),
+            SCHEDULER_JOB: (ports.scheduler_metrics,),
+        }
+        return [Targets(job, tuple(f"{LOOPBACK}:{port.number}" for port in of)) for job, of in jobs.items()]
 
     def _overrides(self) -> dict[str, str]:
         """Return the settings that the stack itself decides."""

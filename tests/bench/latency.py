@@ -190,7 +190,7 @@ def running_stack(directory: Path, database_url: str, redis_url: str, **settings
         "MARKETPLACE_WEB__RATE_LIMIT_PER_MINUTE": "0",
         **settings,
     }
-    command = [str(Path(sys.executable).parent / "marketplace"), "run", "--data-dir", str(directory)]
+    command = [str(Path(sys.executable).parent / "marketplace"), "run", "--no-observe", "--data-dir", str(directory)]
     with (directory.parent / "stack.log").open("ab") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
         with ended(process, seconds=60):
