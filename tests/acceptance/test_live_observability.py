@@ -1,0 +1,114 @@
+"""The live gate: real Prometheus, real stack, a load in which every state occurs, and no query without an answer."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from app.domain.objectives import OBJECTIVES
+from app.event_only import EVENT_ONLY
+from app.recorded_series import BUDGET_LEFT, RECORDED, SLO_TARGET
+from deploy.local.story import OPEN_SECONDS, SimulatedAgents, Story
+from monitoring.recording_rules import recorded_within
+from tests.prometheus_server import need_prometheus
+from tests.receiver import running_receiver
+from tests.servers import wait_until
+from tests.stacks import RunningStack, marketplace, running_stack
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
+
+#: Rates over a minute need a minute of samples; at one scrape a second some seconds more are enough for all.
+_SAMPLES_SECONDS = 20.0
+
+
+@pytest.fixture(scope="module")
+def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """Yield a stack on which everything has happened that panels show."""
+    need_prometheus()
+    directory = tmp_path_factory.mktemp("observed")
+    settings = {
+        "MARKETPLACE_MONITORING__SCRAPE_SECONDS": "1",
+        "MARKETPLACE_BREAKERS__OPEN_SECONDS": str(OPEN_SECONDS),
+        "MARKETPLACE_OUTBOUND__ALLOW_PRIVATE_WEBHOOKS": "true",
+    }
+    with running_receiver() as receiver, running_stack(directory, "--observe", **settings) as stack:
+        stack.api.post("webhooks", {"url": receiver.url, "events": ["job:completed", "job:failed"]})
+        agents = SimulatedAgents(stack.facts["urls"]["agents"])
+        story = Story(stack.api, agents, started_at=time.monotonic(), is_interrupted=lambda: False)
+        for step in story.steps():
+            step.run()
+        stack.api.put("mode", {"mode": "sync", "reason": "the live gate"})
+        stack.api.put("mode", {"mode": "queue", "reason": "the live gate"})
+        wait_until(lambda: receiver.received, what="a delivery")
+        told = time.time()
+        wait_until(
+            lambda: _ask(stack, f"min(timestamp(up)) > {told}") and time.time() - told > _SAMPLES_SECONDS,
+            seconds=60,
+            what="every target to be scraped a few times more",
+        )
+        yield stack
+
+
+def test_every_query_of_every_panel_is_answered_with_data(observed: RunningStack) -> None:
+    rendered = marketplace(
+        *("dashboards", "render", "--output", str(observed.directory / "pages"), "--from", "5m"),
+        *("--prometheus", observed.facts["urls"]["prometheus"], "--require-data", "--json"),
+        cwd=observed.directory,
+    )
+    assert rendered.returncode == 0, rendered.stderr
+    dashboards = json.loads(rendered.stdout)["dashboards"]
+    panels = [panel for dashboard in dashboards for panel in dashboard["panels"]]
+    assert len(dashboards) >= 6
+    assert not [panel for panel in panels if panel["error"]]
+    empty = [panel for panel in panels if not panel["hasData"]]
+    assert len(empty) <= 5
+    assert all(EVENT_ONLY in panel["description"] for panel in empty)
+
+
+def test_every_recorded_series_has_data(observed: RunningStack) -> None:
+    groups = _prometheus(observed, "rules")["groups"]
+    unwell = [rule for group in groups for rule in group["rules"] if rule["health"] != "ok" or rule.get("lastError")]
+    assert not unwell
+    missing = [series.name for series in RECORDED if recorded_within(series, 24) and not _ask(observed, series.name)]
+    assert not missing
+    # The story has failed jobs: what counts them must have seen them.
+    targets = {found["metric"]["slo"]: float(found["value"][1]) for found in _ask(observed, SLO_TARGET.name)}
+    assert targets == {objective.name: objective.target for objective in OBJECTIVES}
+    left = {found["metric"]["slo"]: float(found["value"][1]) for found in _ask(observed, BUDGET_LEFT.name)}
+    assert left["job_success"] < 1.0
+
+
+def test_a_failed_job_moves_its_alert_and_the_watchdog_reaches_alertmanager(observed: RunningStack) -> None:
+    watchdog = wait_until(
+        lambda: [
+            alert
+            for alert in requests.get(f"{observed.facts['urls']['alertmanager']}/api/v2/alerts", timeout=5).json()
+            if alert["labels"]["alertname"] == "MarketplaceWatchdog"
+        ],
+        seconds=60,
+        what="Watchdog to reach Alertmanager",
+    )
+    assert watchdog[0]["annotations"]["runbook_url"].endswith("/MarketplaceWatchdog")
+    fired = {
+        found["metric"]["alertname"]
+        for found in _ask(observed, 'count by (alertname) (count_over_time(ALERTS{alertstate="firing"}[10m]))')
+    }
+    assert {"MarketplaceDeadLettersGrowing", "MarketplaceCircuitOpened", "MarketplaceWatchdog"} <= fired
+
+
+def _ask(stack: RunningStack, expr: str) -> list[dict[str, Any]]:
+    result: list[dict[str, Any]] = _prometheus(stack, "query", query=expr)["result"]
+    return result
+
+
+def _prometheus(stack: RunningStack, path: str, **parameters: str) -> dict[str, Any]:
+    answer = requests.get(f"{stack.facts['urls']['prometheus']}/api/v1/{path}", params=parameters, timeout=10)
+    answer.raise_for_status()
+    data: dict[str, Any] = answer.json()["data"]
+    return data
