@@ -28,7 +28,8 @@ from app.domain.errors import (
 from app.domain.jobs import JobKind
 from app.domain.plan import AnalysisPlan
 from app.domain.plan_reading import PlanReading
-from app.metrics import AGENT_CALLS, AGENT_DURATION, AGENT_RETRIES, LiveMetrics
+from app.live_metrics import LiveMetrics
+from app.metrics import AGENT_CALLS, AGENT_DURATION, AGENT_RETRIES
 from app.outbound import Outbound, raise_for_status
 from app.settings import AgentsSettings
 

@@ -4,7 +4,8 @@ from itertools import product
 
 import pytest
 
-from app.metrics import AGENT_CALLS, AGENTS, HINTS_SENT, JOB_DURATION, METRICS, TASKS_CREATED, LiveMetrics
+from app.live_metrics import LiveMetrics
+from app.metrics import AGENT_CALLS, AGENTS, HINTS_SENT, JOB_DURATION, METRICS, TASKS_CREATED
 
 
 def test_every_combination_of_labels_exists_from_the_start() -> None:
