@@ -160,7 +160,9 @@ class AgentRound:
     ) -> ChannelAnswer:
         started = time.perf_counter()
         try:
-            answer = self._gateway.ask(agent, question, deadline, is_retry=claim.error_count > 0, timeout=timeout)
+            answer = self._gateway.ask(
+                agent, question, deadline, is_retry=claim.error_count > 0, timeout=timeout, job_id=claim.job_id
+            )
         except MarketplaceError as error:
             answer_instead = self._fall_back(agent, question, error)
             if isinstance(error, CircuitOpenError):

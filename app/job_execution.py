@@ -139,7 +139,7 @@ class JobExecutor:
             started = time.monotonic()
             end = self._run_claimed(claim, started)
             seconds = time.monotonic() - started
-            self._metrics.observe(JOB_DURATION, seconds, kind=claim.kind, outcome=end)
+            self._metrics.observe(JOB_DURATION, seconds, job_id=claim.job_id, kind=claim.kind, outcome=end)
             _log.info("job_attempt_ended", outcome=end, retry=claim.error_count, seconds=round(seconds, 4))
             return end
 
@@ -221,7 +221,7 @@ class JobExecutor:
         finished.written(result)
         self._metrics.observe(JOB_RETRIES, claim.error_count, kind=claim.kind, outcome="completed")
         if age is not None:
-            self._metrics.observe(JOB_LATENCY, age, kind=claim.kind)
+            self._metrics.observe(JOB_LATENCY, age, job_id=claim.job_id, kind=claim.kind)
         return RunEnd.COMPLETED
 
     def _postpone(self, run: JobRun, error: AgentBusyError, started: float) -> RunEnd:

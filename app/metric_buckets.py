@@ -4,9 +4,11 @@ from __future__ import annotations
 
 #: Seconds; story 4.5 names 10 ms to 10 s, agents need up to 120 s.
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+#: Seconds; fewer, for every bucket is there for each method and status.
+HTTP_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 AGENT_BUCKETS = (*LATENCY_BUCKETS, 30.0, 60.0, 120.0)
 #: Seconds; timeouts of agents lie between 10 and 120.
-TIMEOUT_BUCKETS = (10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0, 50.0, 60.0, 80.0, 100.0, 120.0)
+TIMEOUT_BUCKETS = (10.0, 15.0, 20.0, 30.0, 40.0, 60.0, 90.0, 120.0)
 #: Seconds; the pauses are 1, 5 and 30 s, or what an agent asks for.
 PAUSE_BUCKETS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 

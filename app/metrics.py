@@ -6,10 +6,7 @@ every combination exists from the start and no id can become a label.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Literal
 
 from app.domain.breaker import CircuitState, TurnCause
 from app.domain.conservation import LossKind
@@ -20,9 +17,12 @@ from app.domain.jobs import QUEUES, JobKind, JobStatus, LossCause, RunVia
 from app.domain.plan_size import PlanSize
 from app.domain.processes import ProcessRole
 from app.domain.stuck_plans import StuckCause
+from app.metric import AGENTS as AGENTS  # noqa: PLC0414 -- everything about metrics is imported from here
+from app.metric import Metric as Metric  # noqa: PLC0414 -- as above
 from app.metric_buckets import (
     AGENT_BUCKETS,
     DEPTH_BUCKETS,
+    HTTP_BUCKETS,
     LATENCY_BUCKETS,
     PAUSE_BUCKETS,
     RECOVERY_BUCKETS,
@@ -32,9 +32,6 @@ from app.metric_buckets import (
 
 #: Spans in seconds, and their names, within which delayed jobs are told to come due: the pauses before retries.
 COMING_DUE = {1: "1s", 5: "5s", 30: "30s"}
-
-#: Stands for the configured agents, which are only known at run time.
-AGENTS = ("<agent>",)
 
 #: How a call to an agent ends, for good or ill.
 AGENT_OUTCOMES = (
@@ -47,19 +44,6 @@ AGENT_OUTCOMES = (
     "remote_auth",
     "remote_rejected",
 )
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One metric: its name, what kind it is, and every value that its labels can take."""
-
-    name: str
-    kind: Literal["counter", "gauge", "histogram"]
-    help: str
-    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    buckets: tuple[float, ...] = ()
-    #: Read from the source of truth when scraped, by `app.levels`; not set in a process.
-    level: bool = False
 
 
 _QUEUE = {"queue": tuple(QUEUES.values())}
@@ -148,6 +132,7 @@ BUILD_INFO = Metric(
     "gauge",
     "1, with the version that runs",
     {"version": (version("marketplace-resilience"),)},
+    together="livemax",
 )
 JOBS_ENQUEUED = Metric("marketplace_jobs_enqueued_total", "counter", "Jobs created, retried dead letters too", _KIND)
 DEPTH_AT_ENQUEUE = Metric(
@@ -167,6 +152,7 @@ FALLBACK_ACTIVE = Metric(
     "marketplace_fallback_active",
     "gauge",
     "1 while this scheduler runs due jobs itself, because Redis is away or an operator does without the queue",
+    together="livemax",
 )
 JOB_DURATION = Metric(
     "marketplace_job_duration_seconds",
@@ -204,6 +190,7 @@ WORKER_THREADS = Metric(
     "gauge",
     "Threads of workers that run jobs of this kind; those of a quarantine worker take either kind, and count for both",
     {**_KIND, "role": (ProcessRole.WORKER, ProcessRole.QUARANTINE)},
+    together="livesum",
 )
 RETRIES_SCHEDULED = Metric(
     "marketplace_retries_scheduled_total",
@@ -279,6 +266,7 @@ AGENT_IN_FLIGHT = Metric(
     "gauge",
     "Calls to agents that this process is making now, by kind of job",
     {"agent": AGENTS, **_KIND},
+    together="livesum",
 )
 AGENT_REFUSED = Metric(
     "marketplace_agent_permits_refused_total",
@@ -352,12 +340,14 @@ REDIS_CONNECTIONS = Metric(
     "gauge",
     "Connections that this process has opened to Redis",
     {"client": ("patient", "fail_fast")},
+    together="livesum",
 )
 REDIS_CONNECTIONS_MAX = Metric(
     "marketplace_redis_pool_connections_max",
     "gauge",
     "Connections to Redis that this process may open",
     {"client": ("patient", "fail_fast")},
+    together="livesum",
 )
 REDIS_COMMANDS = Metric(
     "marketplace_redis_commands_total",
@@ -376,8 +366,8 @@ HTTP_DURATION = Metric(
     "marketplace_http_request_duration_seconds",
     "histogram",
     "Time that a request to the API took",
-    {"method": ("GET", "POST", "PATCH", "PUT", "DELETE", "other"), "status": ("2xx", "3xx", "4xx", "5xx")},
-    LATENCY_BUCKETS,
+    {"method": ("GET", "POST", "PATCH", "other"), "status": ("2xx", "3xx", "4xx", "5xx")},
+    HTTP_BUCKETS,
 )
 DELIVERIES = Metric(
     "marketplace_webhook_deliveries_total",

@@ -73,6 +73,7 @@ class Runtime:
         self.redis.connection_pool.disconnect()
         self.agent_calls.close()
         self.database.close()
+        self.metrics.close()
 
 
 def build_runtime(settings: Settings, role: ProcessRole, temper: Temper) -> Runtime:

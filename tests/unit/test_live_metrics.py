@@ -27,6 +27,11 @@ def test_every_name_begins_with_ours_and_stands_in_the_table_once() -> None:
     assert all(metric.name.endswith("_total") == (metric.kind == "counter") for metric in METRICS)
 
 
+def test_gauges_of_several_processes_become_one_and_levels_are_read_once() -> None:
+    assert {m.name for m in METRICS if m.together} == {m.name for m in METRICS if m.kind == "gauge" and not m.level}
+    assert all(metric.kind == "gauge" for metric in METRICS if metric.level)
+
+
 def test_latency_buckets_hold_those_that_the_stories_name() -> None:
     assert {0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0} <= set(JOB_DURATION.buckets)
 
