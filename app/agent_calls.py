@@ -12,7 +12,8 @@ import structlog
 
 from app.domain.agent_timeouts import AgentCall
 from app.domain.errors import MarketplaceError
-from app.metrics import AGENT_OUTCOMES, ERRORS, LiveMetrics
+from app.live_metrics import LiveMetrics
+from app.metrics import AGENT_OUTCOMES, ERRORS
 from app.storage.agent_calls import insert_calls
 from app.storage.database import Database
 

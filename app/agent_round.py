@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -18,10 +19,11 @@ from app.agents.question import Question
 from app.attempt_limits import AttemptLimits
 from app.domain.agent_timeouts import AgentTimeout
 from app.domain.deadline import Deadline
-from app.domain.errors import AgentBusyError, MarketplaceError
+from app.domain.errors import AgentBusyError, CircuitOpenError, MarketplaceError
 from app.domain.plan import AnalysisPlan
 from app.job_runs import JobRun
-from app.metrics import FALLBACKS, LiveMetrics
+from app.live_metrics import LiveMetrics
+from app.metrics import FALLBACKS, REFUSAL_DURATION
 from app.storage.answers import KeptAnswer, keep_answer, kept_answer
 from app.storage.database import Database
 from app.storage.transitions import Claim
@@ -156,10 +158,16 @@ class AgentRound:
     def _ask_one(
         self, agent: str, question: Question, deadline: Deadline, claim: Claim, timeout: AgentTimeout | None
     ) -> ChannelAnswer:
+        started = time.perf_counter()
         try:
-            answer = self._gateway.ask(agent, question, deadline, is_retry=claim.error_count > 0, timeout=timeout)
+            answer = self._gateway.ask(
+                agent, question, deadline, is_retry=claim.error_count > 0, timeout=timeout, job_id=claim.job_id
+            )
         except MarketplaceError as error:
-            return self._fall_back(agent, question, error)
+            answer_instead = self._fall_back(agent, question, error)
+            if isinstance(error, CircuitOpenError):
+                self._metrics.observe(REFUSAL_DURATION, time.perf_counter() - started, agent=agent)
+            return answer_instead
         with self._database.write() as connection:
             keep_answer(
                 self._database,

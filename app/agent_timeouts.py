@@ -17,7 +17,8 @@ from app.domain.agent_timeouts import AgentTimeout, TimeoutMode, TimeoutPolicy, 
 from app.domain.errors import MarketplaceError
 from app.domain.learned_timeout import LearnedTimeout, Learning, learn_timeout
 from app.domain.timeout_rule import TimeoutRule
-from app.metrics import AGENT_TIMEOUT, ERRORS, LiveMetrics
+from app.live_metrics import LiveMetrics
+from app.metrics import AGENT_TIMEOUT, ERRORS
 from app.settings import TimeoutSettings
 from app.storage.agent_calls import read_samples
 from app.storage.database import Database

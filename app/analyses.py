@@ -13,7 +13,7 @@ from app.domain.jobs import JobKind, PlanStatus
 from app.domain.plan_reading import read_plan
 from app.domain.roles import Actor
 from app.job_events import insert_announced_job
-from app.metrics import LiveMetrics
+from app.live_metrics import LiveMetrics
 from app.settings import JobSettings
 from app.storage.audit import record_audit
 from app.storage.database import Database

@@ -9,7 +9,8 @@ import structlog
 from app.domain.errors import RedisUnavailableError
 from app.domain.jobs import QUEUES, JobKind
 from app.job_queue.hints import HintQueue
-from app.metrics import HINTS_SENT, LiveMetrics
+from app.live_metrics import LiveMetrics
+from app.metrics import HINTS_SENT
 
 _log = structlog.stdlib.get_logger(__name__)
 

@@ -21,7 +21,7 @@ from app.domain.roles import Actor
 from app.failpoints import Failpoint, failpoint
 from app.in_place import InPlaceRuns
 from app.job_events import insert_announced_job
-from app.metrics import LiveMetrics
+from app.live_metrics import LiveMetrics
 from app.settings import JobSettings
 from app.storage.audit import record_audit
 from app.storage.controls import runs_in_place

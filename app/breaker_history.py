@@ -9,7 +9,8 @@ import structlog
 
 from app.breakers.circuit_view import Turn
 from app.domain.errors import DatabaseUnavailableError
-from app.metrics import ERRORS, LiveMetrics
+from app.live_metrics import LiveMetrics
+from app.metrics import ERRORS
 from app.storage.breaker_transitions import keep_turn
 from app.storage.database import Database
 

@@ -18,7 +18,8 @@ from app.domain.errors import ConflictError, InvalidInputError, NotFoundError
 from app.domain.jobs import JobKind, JobStatus
 from app.domain.roles import Actor
 from app.letter_retry import Retry, obstacle, retry_letter
-from app.metrics import DEAD_LETTERS_RESOLVED, LiveMetrics
+from app.live_metrics import LiveMetrics
+from app.metrics import DEAD_LETTERS_RESOLVED
 from app.settings import JobSettings
 from app.storage.audit import record_audit
 from app.storage.database import Database

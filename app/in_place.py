@@ -15,7 +15,8 @@ from app.domain.deadline import Deadline
 from app.domain.errors import DatabaseUnavailableError
 from app.domain.jobs import JobKind, RunVia
 from app.job_execution import JobExecutor, RunEnd
-from app.metrics import ERRORS, LiveMetrics
+from app.live_metrics import LiveMetrics
+from app.metrics import ERRORS
 
 _log = structlog.stdlib.get_logger(__name__)
 

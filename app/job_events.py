@@ -7,7 +7,8 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from app.domain.jobs import QUEUES, EventType, JobKind, JobStatus
-from app.metrics import DEPTH_AT_ENQUEUE, JOBS_ENQUEUED, LiveMetrics
+from app.live_metrics import LiveMetrics
+from app.metrics import DEPTH_AT_ENQUEUE, JOBS_ENQUEUED
 from app.settings import JobSettings
 from app.storage.database import Database
 from app.storage.letter_reads import letter_by_id

@@ -23,10 +23,13 @@ from app.domain.errors import (
     PermanentError,
 )
 from app.domain.jobs import AttemptOutcome, EventType, JobKind, JobStatus, RunVia
+from app.domain.plan_size import PlanSize
 from app.domain.retry import RetryDecision, RetryPolicy, postponement_seconds
 from app.failpoints import Failpoint, failpoint
 from app.job_events import record_job_event
+from app.job_failures import count_failure, sizes_of
 from app.job_runs import Heartbeat, JobRun
+from app.live_metrics import LiveMetrics
 from app.metrics import (
     ERRORS,
     JOB_DURATION,
@@ -36,7 +39,6 @@ from app.metrics import (
     JOBS_POSTPONED,
     RETRIES_SCHEDULED,
     RETRY_DELAY,
-    LiveMetrics,
 )
 from app.postponement import postpone
 from app.settings import JobSettings
@@ -137,7 +139,7 @@ class JobExecutor:
             started = time.monotonic()
             end = self._run_claimed(claim, started)
             seconds = time.monotonic() - started
-            self._metrics.observe(JOB_DURATION, seconds, kind=claim.kind, outcome=end)
+            self._metrics.observe(JOB_DURATION, seconds, job_id=claim.job_id, kind=claim.kind, outcome=end)
             _log.info("job_attempt_ended", outcome=end, retry=claim.error_count, seconds=round(seconds, 4))
             return end
 
@@ -219,7 +221,7 @@ class JobExecutor:
         finished.written(result)
         self._metrics.observe(JOB_RETRIES, claim.error_count, kind=claim.kind, outcome="completed")
         if age is not None:
-            self._metrics.observe(JOB_LATENCY, age, kind=claim.kind)
+            self._metrics.observe(JOB_LATENCY, age, job_id=claim.job_id, kind=claim.kind)
         return RunEnd.COMPLETED
 
     def _postpone(self, run: JobRun, error: AgentBusyError, started: float) -> RunEnd:
@@ -240,6 +242,7 @@ class JobExecutor:
     def _fail(self, run: JobRun, error: MarketplaceError, started: float) -> RunEnd:
         claim = run.claim
         decision = self._decide(claim, error, started)
+        size = PlanSize.NONE
         delay = decision.delay_seconds
         explanation = f"; {decision.explanation}" if decision.explanation else ""
         message = str(error)[: _LONGEST_MESSAGE - len(explanation)] + explanation
@@ -262,8 +265,10 @@ class JobExecutor:
             return moved
 
         def fail(connection: Connection) -> bool:
+            nonlocal size
             moved = transitions.fail(connection, claim.job_id, claim.fence, code=error.code, message=message)
             if moved:
+                size = sizes_of(connection, [claim.plan_id])[claim.plan_id]
                 if claim.kind is JobKind.ANALYSIS:
                     fail_analysis(connection, claim.plan_id)
                 self._event(connection, EventType.FAILED, claim, JobStatus.FAILED, errorCode=error.code, error=message)
@@ -281,7 +286,7 @@ class JobExecutor:
             return RunEnd.RETRYING
         if not self._end(claim, fail, AttemptOutcome.FAILED):
             return RunEnd.LOST
-        self._metrics.observe(JOB_RETRIES, claim.error_count, kind=claim.kind, outcome="failed")
+        count_failure(self._metrics, claim.kind, code=error.code, retries=claim.error_count, size=size)
         _log.error(
             "job_failed",
             error_code=error.code,

@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 
 from app.domain.deadline import Deadline
 from app.domain.errors import DatabaseUnavailableError, FencedError, MarketplaceError
-from app.metrics import ERRORS, LiveMetrics
+from app.live_metrics import LiveMetrics
+from app.metrics import ERRORS
 from app.storage.database import Database
 from app.storage.transitions import Claim, beat
 

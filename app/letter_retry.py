@@ -12,7 +12,7 @@ from app.domain.errors import ConflictError
 from app.domain.jobs import JobKind, PlanStatus
 from app.domain.roles import Actor
 from app.job_events import insert_announced_job
-from app.metrics import LiveMetrics
+from app.live_metrics import LiveMetrics
 from app.settings import JobSettings
 from app.storage.database import Database
 from app.storage.dead_letters import mark_retried

@@ -21,13 +21,16 @@ from app.domain.controls import HELD, MODE, Mode, queue_control
 from app.domain.dead_letters import ErrorClass
 from app.domain.deadline import Deadline
 from app.domain.jobs import QUEUES, JobKind, JobStatus
+from app.domain.processes import ProcessRole
 from app.domain.stuck_plans import StuckCause
 from app.job_levels import JOB_LEVELS, job_levels
 from app.metrics import (
     ACTIVE_MODE,
     AGENT_ERROR_RATE,
     BREAKER_STATE,
+    DATABASE_UP,
     DEAD_LETTERS,
+    PROCESSES,
     QUEUE_ACTIVE,
     QUEUE_COMPLETED,
     QUEUE_FAILED,
@@ -44,6 +47,7 @@ from app.storage.agent_calls import CallCounts, count_calls
 from app.storage.controls import Control, all_controls
 from app.storage.database import Database
 from app.storage.job_reads import DeadLetterCount, JobCount, count_dead_letters, count_jobs, count_open_jobs
+from app.storage.processes import count_processes
 from app.storage.stuck_plans import count_stuck_plans
 from app.timely_source import TimelySource
 
@@ -72,6 +76,13 @@ class Levels(Collector):
             TimelySource("database", self._of_database, cache_seconds=web.levels_cache_seconds),
             # Apart, for counting them takes the longer the more there are: the others must not go with them.
             TimelySource("finished jobs", self._of_finished_jobs, cache_seconds=web.levels_cache_seconds),
+            # Apart as well: a database that is slow to count is not away.
+            TimelySource(
+                "database's answer",
+                self._of_answer,
+                cache_seconds=web.levels_cache_seconds,
+                silent=[_gauge(DATABASE_UP, 0)],
+            ),
             TimelySource("redis", self._of_redis, cache_seconds=web.levels_cache_seconds, silent=[_gauge(REDIS_UP, 0)]),
         )
 
@@ -92,6 +103,8 @@ class Levels(Collector):
             DEAD_LETTERS,
             BREAKER_STATE,
             AGENT_ERROR_RATE,
+            PROCESSES,
+            DATABASE_UP,
             *_REDIS,
         ):
             yield GaugeMetricFamily(metric.name, metric.help)
@@ -113,6 +126,7 @@ class Levels(Collector):
             letters = count_dead_letters(connection)
             calls = count_calls(connection, within_seconds=RATE_SECONDS)
             of_jobs = job_levels(connection, stuck)
+            processes = count_processes(connection, within_seconds=self._settings.lease_seconds)
         agents = [view.agent for view in self._breakers.views()]
         return [
             *_of_counts(_OPEN, open_jobs),
@@ -121,12 +135,17 @@ class Levels(Collector):
             *_of_controls(controls),
             _of_letters(letters),
             _of_error_rates(agents, calls),
+            _of_processes(processes),
         ]
 
     def _of_finished_jobs(self) -> list[GaugeMetricFamily]:
         with self._database.read() as connection:
             finished = count_jobs(connection)
         return list(_of_counts(_FINISHED, finished))
+
+    def _of_answer(self) -> list[GaugeMetricFamily]:
+        self._database.check()
+        return [_gauge(DATABASE_UP, 1)]
 
     def _of_redis(self) -> list[GaugeMetricFamily]:
         figures = self._redis.info()
@@ -185,6 +204,13 @@ def _of_letters(counts: Sequence[DeadLetterCount]) -> GaugeMetricFamily:
     for kind, error_class in product((*JobKind, None), ErrorClass):
         waiting = sum(found.count for found in counts if (found.kind, found.error_class) == (kind, error_class))
         family.add_metric([kind or "none", error_class], waiting)
+    return family
+
+
+def _of_processes(counts: Mapping[ProcessRole, int]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(PROCESSES.name, PROCESSES.help, labels=tuple(PROCESSES.labels))
+    for role, count in counts.items():
+        family.add_metric([role], count)
     return family
 
 

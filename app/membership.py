@@ -9,7 +9,7 @@ import structlog
 
 from app.domain.errors import DatabaseUnavailableError
 from app.job_runs import Heartbeat
-from app.metrics import LiveMetrics
+from app.live_metrics import LiveMetrics
 from app.presence import Presence
 from app.reaping import reap_dead
 from app.storage.database import Database

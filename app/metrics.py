@@ -6,13 +6,7 @@ every combination exists from the start and no id can become a label.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from importlib.metadata import version
-from itertools import product
-from typing import Literal
-
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from app.domain.breaker import CircuitState, TurnCause
 from app.domain.conservation import LossKind
@@ -20,34 +14,24 @@ from app.domain.controls import Mode
 from app.domain.dead_letters import ErrorClass, LetterStatus, MessageFault
 from app.domain.errors import RECOVERABLE_CODES
 from app.domain.jobs import QUEUES, JobKind, JobStatus, LossCause, RunVia
+from app.domain.plan_size import PlanSize
 from app.domain.processes import ProcessRole
 from app.domain.stuck_plans import StuckCause
-
-#: Seconds; story 4.5 names 10 ms to 10 s, agents need up to 120 s.
-LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-AGENT_BUCKETS = (*LATENCY_BUCKETS, 30.0, 60.0, 120.0)
-#: Seconds; timeouts of agents lie between 10 and 120.
-TIMEOUT_BUCKETS = (10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0, 50.0, 60.0, 80.0, 100.0, 120.0)
-#: Seconds; the pauses are 1, 5 and 30 s, or what an agent asks for.
-PAUSE_BUCKETS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
-
-#: Seconds; a circuit is open for a minute or so at a time.
-RECOVERY_BUCKETS = (1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 21600.0)
-
-#: Jobs; beyond 50 the stories call a queue backed up.
-DEPTH_BUCKETS = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
-
-#: Seconds; 99 of 100 refusals are to be answered within 0.1 s.
-REFUSAL_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
-
-#: Bands of the number of opportunities in a plan.
-PLAN_SIZES = ("none", "1-10", "11-50", "51-100", "over_100")
+from app.metric import AGENTS as AGENTS  # noqa: PLC0414 -- everything about metrics is imported from here
+from app.metric import Metric as Metric  # noqa: PLC0414 -- as above
+from app.metric_buckets import (
+    AGENT_BUCKETS,
+    DEPTH_BUCKETS,
+    HTTP_BUCKETS,
+    LATENCY_BUCKETS,
+    PAUSE_BUCKETS,
+    RECOVERY_BUCKETS,
+    REFUSAL_BUCKETS,
+    TIMEOUT_BUCKETS,
+)
 
 #: Spans in seconds, and their names, within which delayed jobs are told to come due: the pauses before retries.
 COMING_DUE = {1: "1s", 5: "5s", 30: "30s"}
-
-#: Stands for the configured agents, which are only known at run time.
-AGENTS = ("<agent>",)
 
 #: How a call to an agent ends, for good or ill.
 AGENT_OUTCOMES = (
@@ -60,19 +44,6 @@ AGENT_OUTCOMES = (
     "remote_auth",
     "remote_rejected",
 )
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One metric: its name, what kind it is, and every value that its labels can take."""
-
-    name: str
-    kind: Literal["counter", "gauge", "histogram"]
-    help: str
-    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    buckets: tuple[float, ...] = ()
-    #: Read from the source of truth when scraped, by `app.levels`; not set in a process.
-    level: bool = False
 
 
 _QUEUE = {"queue": tuple(QUEUES.values())}
@@ -161,6 +132,7 @@ BUILD_INFO = Metric(
     "gauge",
     "1, with the version that runs",
     {"version": (version("marketplace-resilience"),)},
+    together="livemax",
 )
 JOBS_ENQUEUED = Metric("marketplace_jobs_enqueued_total", "counter", "Jobs created, retried dead letters too", _KIND)
 DEPTH_AT_ENQUEUE = Metric(
@@ -180,6 +152,7 @@ FALLBACK_ACTIVE = Metric(
     "marketplace_fallback_active",
     "gauge",
     "1 while this scheduler runs due jobs itself, because Redis is away or an operator does without the queue",
+    together="livemax",
 )
 JOB_DURATION = Metric(
     "marketplace_job_duration_seconds",
@@ -206,9 +179,19 @@ JOBS_FAILED = Metric(
     "marketplace_jobs_failed_total",
     "counter",
     "Jobs that failed for good, by class of the last error and by opportunities in the plan; none before its analysis",
-    {**_KIND, "error_class": (ErrorClass.RECOVERABLE, ErrorClass.PERMANENT, ErrorClass.CRASH), "plan_size": PLAN_SIZES},
+    {
+        **_KIND,
+        "error_class": (ErrorClass.RECOVERABLE, ErrorClass.PERMANENT, ErrorClass.CRASH),
+        "plan_size": tuple(PlanSize),
+    },
 )
-WORKER_THREADS = Metric("marketplace_worker_threads", "gauge", "Threads of this process that run jobs", _KIND)
+WORKER_THREADS = Metric(
+    "marketplace_worker_threads",
+    "gauge",
+    "Threads of workers that run jobs of this kind; those of a quarantine worker take either kind, and count for both",
+    {**_KIND, "role": (ProcessRole.WORKER, ProcessRole.QUARANTINE)},
+    together="livesum",
+)
 RETRIES_SCHEDULED = Metric(
     "marketplace_retries_scheduled_total",
     "counter",
@@ -283,6 +266,7 @@ AGENT_IN_FLIGHT = Metric(
     "gauge",
     "Calls to agents that this process is making now, by kind of job",
     {"agent": AGENTS, **_KIND},
+    together="livesum",
 )
 AGENT_REFUSED = Metric(
     "marketplace_agent_permits_refused_total",
@@ -356,12 +340,14 @@ REDIS_CONNECTIONS = Metric(
     "gauge",
     "Connections that this process has opened to Redis",
     {"client": ("patient", "fail_fast")},
+    together="livesum",
 )
 REDIS_CONNECTIONS_MAX = Metric(
     "marketplace_redis_pool_connections_max",
     "gauge",
     "Connections to Redis that this process may open",
     {"client": ("patient", "fail_fast")},
+    together="livesum",
 )
 REDIS_COMMANDS = Metric(
     "marketplace_redis_commands_total",
@@ -380,8 +366,8 @@ HTTP_DURATION = Metric(
     "marketplace_http_request_duration_seconds",
     "histogram",
     "Time that a request to the API took",
-    {"method": ("GET", "POST", "PATCH", "PUT", "DELETE", "other"), "status": ("2xx", "3xx", "4xx", "5xx")},
-    LATENCY_BUCKETS,
+    {"method": ("GET", "POST", "PATCH", "other"), "status": ("2xx", "3xx", "4xx", "5xx")},
+    HTTP_BUCKETS,
 )
 DELIVERIES = Metric(
     "marketplace_webhook_deliveries_total",
@@ -408,125 +394,5 @@ ERRORS = Metric(
     },
 )
 
-METRICS: tuple[Metric, ...] = (
-    QUEUE_PENDING,
-    QUEUE_ACTIVE,
-    QUEUE_COMPLETED,
-    QUEUE_FAILED,
-    QUEUE_PAUSED,
-    QUEUE_OLDEST,
-    QUEUE_DELAYED,
-    JOBS_ACCEPTED,
-    JOBS_ACCOUNTED,
-    JOBS_UNACCOUNTED,
-    ACTIVE_MODE,
-    STUCK_PLANS,
-    DEAD_LETTERS,
-    PROCESSES,
-    DATABASE_UP,
-    REDIS_UP,
-    REDIS_CLIENTS,
-    REDIS_MEMORY,
-    BUILD_INFO,
-    JOBS_ENQUEUED,
-    DEPTH_AT_ENQUEUE,
-    JOB_RUNS,
-    FALLBACK_ACTIVE,
-    JOB_DURATION,
-    JOB_LATENCY,
-    JOB_RETRIES,
-    JOBS_FAILED,
-    WORKER_THREADS,
-    RETRIES_SCHEDULED,
-    RETRY_DELAY,
-    JOBS_POSTPONED,
-    TASKS_CREATED,
-    HINTS_SENT,
-    DEAD_MESSAGES,
-    STUCK_PLANS_FOUND,
-    CLOCK_JUMPS,
-    LEASES_REAPED,
-    DEAD_LETTERS_RESOLVED,
-    AGENT_CALLS,
-    AGENT_RETRIES,
-    AGENT_IN_FLIGHT,
-    AGENT_REFUSED,
-    AGENT_DURATION,
-    AGENT_ERROR_RATE,
-    BREAKER_STATE,
-    BREAKER_TURNS,
-    BREAKER_REFUSALS,
-    REFUSAL_DURATION,
-    BREAKER_RECOVERY,
-    FALLBACKS,
-    AGENT_TIMEOUT,
-    REDIS_CONNECTIONS,
-    REDIS_CONNECTIONS_MAX,
-    REDIS_COMMANDS,
-    REDIS_DURATION,
-    HTTP_DURATION,
-    DELIVERIES,
-    ERRORS,
-)
-
-
-class LiveMetrics:
-    """The metrics of one process, in a registry of its own.
-
-    `agents` are the configured names: the values of every `agent` label.
-    """
-
-    def __init__(self, agents: Iterable[str] = (), registry: CollectorRegistry | None = None) -> None:
-        # A `_created` series beside every counter and histogram: a third more to scrape, and nobody asks for it.
-        disable_created_metrics()
-        self.registry = registry or CollectorRegistry()
-        self._agents = tuple(agents)
-        self._counters: dict[str, Counter] = {}
-        self._gauges: dict[str, Gauge] = {}
-        self._histograms: dict[str, Histogram] = {}
-        for metric in METRICS:
-            if not metric.level:
-                self._create(metric)
-
-    def count(self, metric: Metric, amount: float = 1.0, **labels: str) -> None:
-        """Add to a counter."""
-        counter = self._counters[metric.name]
-        (counter.labels(**self._closed(metric, labels)) if metric.labels else counter).inc(amount)
-
-    def observe(self, metric: Metric, value: float, **labels: str) -> None:
-        """Add one observation to a histogram."""
-        histogram = self._histograms[metric.name]
-        (histogram.labels(**self._closed(metric, labels)) if metric.labels else histogram).observe(value)
-
-    def add(self, metric: Metric, amount: float, **labels: str) -> None:
-        """Move a gauge up or down."""
-        gauge = self._gauges[metric.name]
-        (gauge.labels(**self._closed(metric, labels)) if metric.labels else gauge).inc(amount)
-
-    def _create(self, metric: Metric) -> None:
-        names = tuple(metric.labels)
-        created: Counter | Gauge | Histogram
-        if metric.kind == "counter":
-            created = self._counters[metric.name] = Counter(metric.name, metric.help, names, registry=self.registry)
-        elif metric.kind == "gauge":
-            created = self._gauges[metric.name] = Gauge(metric.name, metric.help, names, registry=self.registry)
-        else:
-            created = self._histograms[metric.name] = Histogram(
-                metric.name, metric.help, names, buckets=metric.buckets, registry=self.registry
-            )
-        if names:
-            for values in product(*(self._values(allowed) for allowed in metric.labels.values())):
-                created.labels(*values)
-
-    def _values(self, allowed: tuple[str, ...]) -> tuple[str, ...]:
-        return self._agents if allowed is AGENTS else allowed
-
-    def _closed(self, metric: Metric, labels: Mapping[str, str]) -> dict[str, str]:
-        """Return the labels with every value from its closed set; an unknown one becomes `other` where there is one."""
-        closed = {}
-        for name, value in labels.items():
-            allowed = self._values(metric.labels[name])
-            if value not in allowed and "other" not in allowed:
-                raise ValueError(f"{metric.name}: {value!r} is no value of label {name}")
-            closed[name] = value if value in allowed else "other"
-        return closed
+#: Every metric above, in this order: none can be forgotten.
+METRICS: tuple[Metric, ...] = tuple(entry for entry in list(globals().values()) if isinstance(entry, Metric))

@@ -26,7 +26,8 @@ from app.domain.tasks import (
 )
 from app.job_execution import Finished
 from app.job_runs import JobRun
-from app.metrics import TASKS_CREATED, LiveMetrics
+from app.live_metrics import LiveMetrics
+from app.metrics import TASKS_CREATED
 from app.storage.database import Database
 from app.storage.plans import insert_tasks, plan_by_id, set_latch
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from uuid import UUID
 
 import structlog
 from sqlalchemy import Connection
 
 from app.domain.jobs import EventType, JobKind, JobStatus, LossCause
+from app.domain.plan_size import PlanSize
 from app.job_events import record_job_event
-from app.metrics import JOB_RETRIES, LEASES_REAPED, LiveMetrics
+from app.job_failures import count_failure, sizes_of
+from app.live_metrics import LiveMetrics
+from app.metrics import LEASES_REAPED
 from app.presence import dead_owners
 from app.storage import sweeps
 from app.storage.database import Database
@@ -30,8 +34,8 @@ def reap_expired(database: Database, metrics: LiveMetrics, *, crash_limit: int) 
     """
     with database.write() as connection:
         reaped = sweeps.reap(connection, crash_limit=crash_limit)
-        _record(database, connection, reaped, LossCause.LEASE_EXPIRED)
-    _tell(metrics, reaped, LossCause.LEASE_EXPIRED)
+        sizes = _record(database, connection, reaped, LossCause.LEASE_EXPIRED)
+    _tell(metrics, reaped, sizes, LossCause.LEASE_EXPIRED)
     return len(reaped)
 
 
@@ -49,17 +53,20 @@ def reap_dead(database: Database, metrics: LiveMetrics, directory: Path, *, cras
         for owner in owners:
             with database.write() as connection:
                 reaped = sweeps.give_back(connection, owner, crash_limit=crash_limit)
-                _record(database, connection, reaped, LossCause.PROCESS_DIED)
+                sizes = _record(database, connection, reaped, LossCause.PROCESS_DIED)
                 deliveries = give_back_deliveries(connection, owner)
                 hints = sweeps.renew_hints(connection)
                 remove_process(connection, owner)
             _log.warning("process_died", owner=owner, jobs=len(reaped), deliveries=deliveries, hints=hints)
-            _tell(metrics, reaped, LossCause.PROCESS_DIED)
+            _tell(metrics, reaped, sizes, LossCause.PROCESS_DIED)
             taken += len(reaped)
     return taken
 
 
-def _record(database: Database, connection: Connection, reaped: Sequence[ReapedJob], cause: LossCause) -> None:
+def _record(
+    database: Database, connection: Connection, reaped: Sequence[ReapedJob], cause: LossCause
+) -> Mapping[UUID, PlanSize]:
+    """Write what happened to each job; return how large the plans of those are that failed."""
     for job in reaped:
         failed = job.status is JobStatus.FAILED
         if failed and job.kind is JobKind.ANALYSIS:
@@ -76,13 +83,20 @@ def _record(database: Database, connection: Connection, reaped: Sequence[ReapedJ
             attempt=job.attempt_number,
             **({"errorCode": CRASH_ERROR["error_code"]} if failed else {"reason": cause}),
         )
+    return sizes_of(connection, {job.plan_id for job in reaped if job.status is JobStatus.FAILED})
 
 
-def _tell(metrics: LiveMetrics, reaped: Sequence[ReapedJob], cause: LossCause) -> None:
+def _tell(metrics: LiveMetrics, reaped: Sequence[ReapedJob], sizes: Mapping[UUID, PlanSize], cause: LossCause) -> None:
     for job in reaped:
         metrics.count(LEASES_REAPED, kind=job.kind, cause=cause)
         if job.status is JobStatus.FAILED:
-            metrics.observe(JOB_RETRIES, job.error_count, kind=job.kind, outcome="failed")
+            count_failure(
+                metrics,
+                job.kind,
+                code=CRASH_ERROR["error_code"],
+                retries=job.error_count,
+                size=sizes[job.plan_id],
+            )
         _log.warning(
             "lease_reaped",
             job_id=str(job.job_id),

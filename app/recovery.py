@@ -19,7 +19,8 @@ from app.domain.roles import Actor
 from app.domain.stuck_plans import StuckCause
 from app.job_events import insert_announced_job
 from app.letter_retry import retry_letter
-from app.metrics import DEAD_LETTERS_RESOLVED, LiveMetrics
+from app.live_metrics import LiveMetrics
+from app.metrics import DEAD_LETTERS_RESOLVED
 from app.reaping import reap_expired
 from app.settings import JobSettings
 from app.storage.audit import record_audit

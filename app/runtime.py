@@ -27,8 +27,9 @@ from app.job_queue.gated_hints import GatedHintQueue
 from app.job_queue.hints import HintQueue
 from app.job_runs import Heartbeat
 from app.job_threads import job_threads
+from app.live_metrics import LiveMetrics
 from app.membership import Membership
-from app.metrics import LiveMetrics
+from app.metrics import BUILD_INFO
 from app.outbound import Outbound
 from app.phase_one import PhaseOne
 from app.presence import Presence, presence_directory
@@ -72,6 +73,7 @@ class Runtime:
         self.redis.connection_pool.disconnect()
         self.agent_calls.close()
         self.database.close()
+        self.metrics.close()
 
 
 def build_runtime(settings: Settings, role: ProcessRole, temper: Temper) -> Runtime:
@@ -84,6 +86,8 @@ def build_runtime(settings: Settings, role: ProcessRole, temper: Temper) -> Runt
     """
     agents = load_agents(settings.agents)
     metrics = LiveMetrics(agents=[agent.name for agent in agents])
+    for running in BUILD_INFO.labels["version"]:
+        metrics.set(BUILD_INFO, 1, version=running)
     database = Database(settings.database)
     client = {"patient": patient_client, "fail_fast": fail_fast_client}[temper](settings.redis, metrics)
     gate = _new_gate(settings.redis)

@@ -9,7 +9,7 @@ from app.agents.gateway import AgentGateway
 from app.breakers.breakers import Breakers
 from app.domain.agent_timeouts import AgentCall
 from app.domain.jobs import JobKind
-from app.metrics import LiveMetrics
+from app.live_metrics import LiveMetrics
 from app.outbound import Outbound
 from app.settings import AgentsSettings, BreakerSettings, OutboundSettings
 

@@ -24,7 +24,7 @@ from app.job_execution import Finished, JobBody, JobExecutor
 from app.job_queue.clients import fail_fast_client
 from app.job_queue.hints import HintQueue
 from app.job_runs import Heartbeat, JobRun
-from app.metrics import LiveMetrics
+from app.live_metrics import LiveMetrics
 from app.recovery import Recovery
 from app.settings import JobSettings, RedisSettings
 from app.storage.database import Database

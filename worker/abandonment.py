@@ -7,7 +7,8 @@ import structlog
 from app.domain.dead_letters import DEADLINE_EXCEEDED
 from app.domain.jobs import EventType, JobKind
 from app.job_events import record_job_event
-from app.metrics import JOB_RETRIES, LiveMetrics
+from app.job_failures import count_failure, sizes_of
+from app.live_metrics import LiveMetrics
 from app.settings import JobSettings
 from app.storage.abandonment import ABANDONED, abandon
 from app.storage.database import Database
@@ -47,7 +48,8 @@ def abandon_overdue(database: Database, settings: JobSettings, metrics: LiveMetr
                 errorCode=DEADLINE_EXCEEDED,
                 error=ABANDONED,
             )
+        sizes = sizes_of(connection, {job.plan_id for job in abandoned})
     for job in abandoned:
-        metrics.observe(JOB_RETRIES, job.error_count, kind=job.kind, outcome="failed")
+        count_failure(metrics, job.kind, code=DEADLINE_EXCEEDED, retries=job.error_count, size=sizes[job.plan_id])
         _log.error("job_abandoned", job_id=str(job.job_id), plan_id=str(job.plan_id), error_code=DEADLINE_EXCEEDED)
     return len(abandoned)

@@ -11,7 +11,8 @@ from typing import Literal
 import structlog
 
 from app.domain.errors import RecoverableError
-from app.metrics import ERRORS, LiveMetrics
+from app.live_metrics import LiveMetrics
+from app.metrics import ERRORS
 
 #: Where an unexpected error is counted.
 Place = Literal["sweeper", "watch", "delivery"]

@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 import structlog
 
-from app.metrics import CLOCK_JUMPS, LiveMetrics
+from app.live_metrics import LiveMetrics
+from app.metrics import CLOCK_JUMPS
 from app.settings import JobSettings
 from app.storage.clock import database_now
 from app.storage.clock_jumps import extend_leases, renew_times

@@ -14,7 +14,8 @@ from app.domain.dead_letters import MessageFault
 from app.domain.errors import DatabaseUnavailableError, RedisUnavailableError
 from app.job_queue.hint_messages import MAX_BYTES, BadMessage, Delivery
 from app.job_queue.hints import HintQueue
-from app.metrics import DEAD_MESSAGES, LiveMetrics
+from app.live_metrics import LiveMetrics
+from app.metrics import DEAD_MESSAGES
 from app.storage.database import Database
 from app.storage.dead_letters import archive_message
 from app.storage.jobs import job_exists

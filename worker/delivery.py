@@ -15,7 +15,8 @@ from standardwebhooks.webhooks import Webhook
 
 from app.domain.deadline import Deadline
 from app.domain.errors import MarketplaceError, RecoverableError
-from app.metrics import DELIVERIES, LiveMetrics
+from app.live_metrics import LiveMetrics
+from app.metrics import DELIVERIES
 from app.outbound import Outbound, raise_for_status
 from app.settings import WebhookSettings
 from app.storage.database import Database

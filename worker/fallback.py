@@ -11,7 +11,8 @@ from app.domain.errors import DatabaseUnavailableError
 from app.domain.jobs import JobKind, RunVia
 from app.in_place import InPlaceRuns
 from app.job_execution import JobExecutor, RunEnd
-from app.metrics import FALLBACK_ACTIVE, LiveMetrics
+from app.live_metrics import LiveMetrics
+from app.metrics import FALLBACK_ACTIVE
 from app.settings import SchedulerSettings
 from app.storage.controls import waits_for_scheduler
 from app.storage.database import Database

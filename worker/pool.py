@@ -14,12 +14,14 @@ from dramatiq import Worker
 
 from app.domain.errors import DatabaseUnavailableError
 from app.domain.jobs import ACTOR, QUARANTINE_QUEUES, QUEUES, JobKind, JobMessage
+from app.domain.processes import ProcessRole
 from app.job_execution import JobExecutor, RunEnd
 from app.job_queue.clients import reconnect_pause_seconds
 from app.job_queue.hint_messages import Delivery
 from app.job_queue.hints import HintQueue
 from app.job_runs import Heartbeat
-from app.metrics import ERRORS, LiveMetrics
+from app.live_metrics import LiveMetrics
+from app.metrics import ERRORS, WORKER_THREADS
 from app.settings import RedisSettings, WorkerSettings
 from worker.broker import HintBroker
 from worker.dead_messages import DeadMessages
@@ -89,6 +91,7 @@ class WorkerPool:
         self._heartbeat.start()
         for running in self._running:
             running.worker.start()
+            self._show_threads(running.group, running.group.threads)
 
     def stop(self, *, grace_seconds: float) -> int:
         """Take no more hints, let running jobs end for up to `grace_seconds`, and give back the rest; returns how many.
@@ -108,6 +111,8 @@ class WorkerPool:
             thread.start()
         for thread in stopping:
             thread.join()
+        for running in self._running:
+            self._show_threads(running.group, 0)
         released = self.give_back()
         self._heartbeat.stop()
         return released
@@ -130,6 +135,12 @@ class WorkerPool:
         if overdue:
             found.append(f"{overdue} runs have hung for more than {_OVERDUE_SECONDS:.0f} s after the end of their time")
         return found
+
+    def _show_threads(self, group: ThreadGroup, threads: int) -> None:
+        queues, role = (QUARANTINE_QUEUES, ProcessRole.QUARANTINE) if group.quarantine else (QUEUES, ProcessRole.WORKER)
+        for kind in JobKind:
+            if queues[kind] in group.queues:
+                self._metrics.set(WORKER_THREADS, threads, kind=kind, role=role)
 
     def _build(self, group: ThreadGroup) -> _RunningGroup:
         broker = HintBroker(

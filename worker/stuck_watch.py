@@ -15,7 +15,8 @@ import structlog
 
 from app.domain.errors import ConflictError
 from app.domain.stuck_plans import DEFECTS, StuckCause
-from app.metrics import STUCK_PLANS_FOUND, LiveMetrics
+from app.live_metrics import LiveMetrics
+from app.metrics import STUCK_PLANS_FOUND
 from app.recovery import Recovery
 from app.settings import JobSettings
 from app.storage.database import Database

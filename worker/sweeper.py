@@ -18,7 +18,8 @@ from app.domain.jobs import QUARANTINE_QUEUES, QUEUES, JobKind
 from app.domain.processes import ProcessRole
 from app.failpoints import Failpoint, failpoint
 from app.job_queue.hints import HintQueue
-from app.metrics import HINTS_SENT, LiveMetrics
+from app.live_metrics import LiveMetrics
+from app.metrics import HINTS_SENT
 from app.reaping import reap_expired
 from app.recovery import Recovery
 from app.settings import JobSettings

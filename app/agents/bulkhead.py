@@ -17,7 +17,8 @@ from app.agents.configuration import AgentConfig
 from app.agents.question import Purpose
 from app.domain.jobs import JobKind
 from app.domain.retry import LONGEST_POSTPONEMENT_SECONDS
-from app.metrics import AGENT_IN_FLIGHT, AGENT_REFUSED, LiveMetrics
+from app.live_metrics import LiveMetrics
+from app.metrics import AGENT_IN_FLIGHT, AGENT_REFUSED
 
 #: How long a thread waits for a busy agent that is quick: longer than most calls to it, so that a burst of
 #: jobs is worked off one after the other, and short enough to leave the thread to others.

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
+from uuid import UUID
 
 import structlog
 
@@ -28,7 +29,8 @@ from app.domain.errors import (
 from app.domain.jobs import JobKind
 from app.domain.plan import AnalysisPlan
 from app.domain.plan_reading import PlanReading
-from app.metrics import AGENT_CALLS, AGENT_DURATION, AGENT_RETRIES, LiveMetrics
+from app.live_metrics import LiveMetrics
+from app.metrics import AGENT_CALLS, AGENT_DURATION, AGENT_RETRIES
 from app.outbound import Outbound, raise_for_status
 from app.settings import AgentsSettings
 
@@ -127,11 +129,12 @@ class AgentGateway:
         *,
         is_retry: bool = False,
         timeout: AgentTimeout | None = None,
+        job_id: UUID | None = None,
     ) -> AgentAnswer:
         """Ask one agent, within the deadline, the agent's own timeout and `timeout`, whichever is earliest.
 
         `is_retry` tells that only an earlier failure makes this call necessary: it is made if the agent's retry budget
-        allows it.
+        allows it. `job_id` is the job that asks.
 
         Raises:
             NotFoundError: There is no such agent.
@@ -150,10 +153,10 @@ class AgentGateway:
         is_probe = timeout is not None and timeout.policy is TimeoutPolicy.PROBE
         with self._breakers.call(agent, deadline.remaining_seconds):
             self._spend(agent, is_retry=is_retry)
-            return self._timed_call(config, question, deadline, is_probe=is_probe)
+            return self._timed_call(config, question, deadline, is_probe=is_probe, job_id=job_id)
 
     def _timed_call(
-        self, config: AgentConfig, question: Question, deadline: Deadline, *, is_probe: bool
+        self, config: AgentConfig, question: Question, deadline: Deadline, *, is_probe: bool, job_id: UUID | None
     ) -> AgentAnswer:
         agent = config.name
         started = time.monotonic()
@@ -167,7 +170,7 @@ class AgentGateway:
         finally:
             seconds = time.monotonic() - started
             self._metrics.count(AGENT_CALLS, agent=agent, outcome=outcome)
-            self._metrics.observe(AGENT_DURATION, seconds, agent=agent)
+            self._metrics.observe(AGENT_DURATION, seconds, job_id=job_id, agent=agent)
             self._on_call(
                 AgentCall(
                     agent=agent,

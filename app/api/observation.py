@@ -10,7 +10,8 @@ import structlog
 from flask import Flask, Response, g, request
 
 from app.domain.deadline import Deadline
-from app.metrics import HTTP_DURATION, LiveMetrics
+from app.live_metrics import LiveMetrics
+from app.metrics import HTTP_DURATION
 
 _log = structlog.stdlib.get_logger(__name__)
 

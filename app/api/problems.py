@@ -17,7 +17,8 @@ from app.api.observation import request_id
 from app.api.shapes import Answer
 from app.domain.errors import InvalidInputError, MarketplaceError, RateLimitedError, RecoverableError
 from app.domain.plain_text import excerpt
-from app.metrics import ERRORS, LiveMetrics
+from app.live_metrics import LiveMetrics
+from app.metrics import ERRORS
 
 _log = structlog.stdlib.get_logger(__name__)
 

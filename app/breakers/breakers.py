@@ -20,7 +20,8 @@ from app.breakers.shared_circuits import SharedCircuits, SharedStep
 from app.domain.agent_health import is_sickness
 from app.domain.breaker import BreakerRules, CircuitState, Move, MoveKind
 from app.domain.errors import CircuitOpenError, NotFoundError, RecoverableError
-from app.metrics import BREAKER_RECOVERY, BREAKER_REFUSALS, BREAKER_TURNS, LiveMetrics
+from app.live_metrics import LiveMetrics
+from app.metrics import BREAKER_RECOVERY, BREAKER_REFUSALS, BREAKER_TURNS
 
 _log = structlog.stdlib.get_logger(__name__)
 

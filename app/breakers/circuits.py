@@ -11,7 +11,8 @@ import structlog
 from app.breakers.shared_circuits import Ask, SharedCircuits, SharedStep, decode_news, read_news
 from app.domain.breaker import BreakerRules, Circuit, Move, MoveKind, Step, apply_move
 from app.domain.errors import RedisUnavailableError
-from app.metrics import ERRORS, LiveMetrics
+from app.live_metrics import LiveMetrics
+from app.metrics import ERRORS
 
 _log = structlog.stdlib.get_logger(__name__)
 

@@ -10,6 +10,7 @@ import click
 from app.agents.configuration import load_agents
 from app.failpoints import FAILPOINT_VARIABLE
 from app.settings import WebSettings, load_settings
+from app.shared_metrics import shared_directory
 
 #: Longer than clients pause between calls, so that a kept connection is seldom closed while one is on its way.
 _KEEP_ALIVE_SECONDS = 30
@@ -29,6 +30,7 @@ def web(fd: int | None) -> None:
     settings = load_settings(ignoring=FAILPOINT_VARIABLE)
     # What cannot work is told here, in our words; gunicorn would tell it as a traceback.
     load_agents(settings.agents)
+    shared_directory()
     command = gunicorn_command(settings.web, fd)
     sys.stdout.flush()
     sys.stderr.flush()

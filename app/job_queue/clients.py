@@ -12,7 +12,8 @@ from redis import BlockingConnectionPool, Redis
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.retry import Retry
 
-from app.metrics import REDIS_COMMANDS, REDIS_CONNECTIONS, REDIS_DURATION, LiveMetrics
+from app.live_metrics import LiveMetrics
+from app.metrics import REDIS_COMMANDS, REDIS_CONNECTIONS, REDIS_CONNECTIONS_MAX, REDIS_DURATION
 from app.settings import RedisSettings
 
 Temper = Literal["patient", "fail_fast"]
@@ -109,4 +110,6 @@ def _client(
     for measured in (pool, client):
         measured.metrics = metrics
         measured.temper = temper
+    # A process has several clients of one temper; each may fill its own pool.
+    metrics.add(REDIS_CONNECTIONS_MAX, settings.pool_max_connections, client=temper)
     return client

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy import Connection, Engine, Table, create_engine, event, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, InterfaceError, OperationalError
@@ -67,6 +67,15 @@ class Database:
         """
         with self._translated(), self.engine.connect() as connection, connection.begin():
             yield connection
+
+    def check(self) -> None:
+        """Ask the database for nothing but an answer.
+
+        Raises:
+            DatabaseUnavailableError: It did not answer.
+        """
+        with self.read() as connection:
+            connection.execute(select(1))
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

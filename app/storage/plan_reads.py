@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +27,14 @@ def plans_page(connection: Connection, request: PageRequest, *, status: PlanStat
 def plan_exists(connection: Connection, plan_id: UUID) -> bool:
     """Tell whether there is such a plan."""
     return connection.scalar(select(plans.c.id).where(plans.c.id == plan_id)) is not None
+
+
+def count_opportunities(connection: Connection, plan_ids: Collection[UUID]) -> Mapping[UUID, int]:
+    """Return how many opportunities each of these plans has; 0 before its analysis."""
+    rows = connection.execute(
+        select(plans.c.id, plans.c.plan_data["opportunities"].label("found")).where(plans.c.id.in_(plan_ids))
+    )
+    return {row.id: len(row.found or ()) for row in rows}
 
 
 def tasks_of(connection: Connection, plan_id: UUID) -> Sequence[Row[Any]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, select
 
 from app.domain.processes import ProcessRole
 from app.storage.clock import now_plus
@@ -54,6 +54,17 @@ def seen_processes(connection: Connection, *, within_seconds: float, limit: int)
     return [
         SeenProcess(row.owner, ProcessRole(row.role), row.started_at, max(row.milliseconds, 0) / 1000) for row in rows
     ]
+
+
+def count_processes(connection: Connection, *, within_seconds: float) -> Mapping[ProcessRole, int]:
+    """Return how many processes of each role have shown themselves within the span."""
+    rows = connection.execute(
+        select(processes.c.role, func.count().label("found"))
+        .where(processes.c.role.in_(ProcessRole), processes.c.seen_at >= now_plus(-within_seconds))
+        .group_by(processes.c.role)
+    )
+    counted = {ProcessRole(row.role): int(row.found) for row in rows}
+    return {role: counted.get(role, 0) for role in ProcessRole}
 
 
 def is_running(connection: Connection, role: ProcessRole, *, within_seconds: float) -> bool:

@@ -15,7 +15,7 @@ from app.agents.configuration import load_agents
 from app.domain.errors import ConfigurationError, DatabaseUnavailableError, NetworkError
 from app.job_queue.clients import fail_fast_client
 from app.job_queue.health import check_redis
-from app.metrics import LiveMetrics
+from app.live_metrics import LiveMetrics
 from app.settings import DatabaseSettings, Settings, load_settings
 from app.storage.database import Database
 from app.storage.revisions import NEWEST, current_revision, is_migrated

@@ -15,6 +15,7 @@ import yaml
 
 from app.cli.masking import masked_url
 from app.settings import MonitoringSettings, Settings, origin_of
+from app.shared_metrics import DIRECTORY_VARIABLE, empty_directory
 from deploy.local.child import Program
 from deploy.local.environment import settings_part, system_part
 from deploy.local.observers import ObserverBinaries, Observers
@@ -173,8 +174,14 @@ class Stack:
     def write_files(self) -> None:
         """Write what the processes read: the agents' list and Valkey's configuration.
 
-        The logs of the run before are kept as `<process>.log.1`.
+        The logs of the run before are kept as `<process>.log.1`; what it has counted into a shared directory goes.
+
+        Raises:
+            ConfigurationError: Other processes count into that directory, or it cannot be emptied.
         """
+        shared = self._system.get(DIRECTORY_VARIABLE)
+        if shared:
+            empty_directory(Path(shared))
         self.data.logs.mkdir(parents=True, exist_ok=True)
         for log in self.data.logs.glob("*.log"):
             log.replace(log.with_suffix(".log.1"))

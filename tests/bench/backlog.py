@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 from app.announcements import Announcer
 from app.domain.jobs import QUEUES, JobKind
 from app.job_queue.hints import HintQueue
-from app.metrics import LiveMetrics
+from app.live_metrics import LiveMetrics
 from app.recovery import Recovery
 from app.settings import DatabaseSettings, JobSettings, RedisSettings
 from app.storage.database import Database

@@ -8,7 +8,7 @@ from uuid import UUID
 from app.domain.jobs import JobKind, PlanStatus
 from app.domain.plan import AnalysisPlan
 from app.job_events import insert_announced_job
-from app.metrics import LiveMetrics
+from app.live_metrics import LiveMetrics
 from app.settings import JobSettings
 from app.storage.database import Database
 from app.storage.plans import approve_plan, insert_plan

@@ -21,7 +21,7 @@ from app.job_execution import JobExecutor, RunEnd
 from app.job_queue.clients import patient_client
 from app.job_queue.hints import HintQueue
 from app.job_runs import Heartbeat
-from app.metrics import LiveMetrics
+from app.live_metrics import LiveMetrics
 from app.outbound import Outbound
 from app.phase_one import PhaseOne
 from app.settings import DatabaseSettings, JobSettings, OutboundSettings, RedisSettings

@@ -13,7 +13,7 @@ from app.breakers.shared_circuits import Ask, SharedCircuits
 from app.domain.breaker import BreakerRules, Circuit, Move, Step, apply_move
 from app.job_queue.clients import fail_fast_client
 from app.job_queue.gate import RedisGate
-from app.metrics import LiveMetrics
+from app.live_metrics import LiveMetrics
 from app.settings import RedisSettings
 
 AGENT = "amazon"

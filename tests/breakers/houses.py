@@ -13,7 +13,7 @@ from app.domain.breaker import BreakerRules, CircuitState
 from app.domain.errors import CircuitOpenError, NetworkError
 from app.job_queue.clients import fail_fast_client
 from app.job_queue.gate import RedisGate
-from app.metrics import LiveMetrics
+from app.live_metrics import LiveMetrics
 from app.settings import RedisSettings
 from tests.servers import wait_until
 

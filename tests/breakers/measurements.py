@@ -18,7 +18,7 @@ from app.breakers.shared_circuits import SharedCircuits
 from app.domain.breaker import BreakerRules, Move, MoveKind
 from app.job_queue.clients import fail_fast_client
 from app.job_queue.gate import RedisGate
-from app.metrics import LiveMetrics
+from app.live_metrics import LiveMetrics
 from app.settings import RedisSettings
 from loadtest.agent_server import FakeAgents
 from tests.breakers.asking_process import AskingProcess, asking_processes

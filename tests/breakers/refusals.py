@@ -18,7 +18,7 @@ from app.agents.question import Question
 from app.domain.deadline import Deadline
 from app.domain.errors import CircuitOpenError, MarketplaceError
 from app.domain.jobs import JobKind
-from app.metrics import LiveMetrics
+from app.live_metrics import LiveMetrics
 from app.settings import DatabaseSettings
 from app.storage.database import Database
 from app.storage.transitions import Claim

@@ -18,8 +18,8 @@ from app.agents.configuration import AgentConfig
 from app.agents.question import Question
 from app.domain.deadline import Deadline
 from app.domain.errors import MarketplaceError
+from app.live_metrics import LiveMetrics
 from app.logs import configure_logs
-from app.metrics import LiveMetrics
 from app.outbound import Outbound
 from app.settings import LogSettings, OutboundSettings
 from tests.gateways import gateway_to

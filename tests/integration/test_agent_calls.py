@@ -21,7 +21,7 @@ from app.agents.question import Question
 from app.domain.agent_timeouts import AgentCall, TimeoutMode, TimeoutPolicy
 from app.domain.errors import DatabaseUnavailableError
 from app.domain.plan import AnalysisPlan
-from app.metrics import LiveMetrics
+from app.live_metrics import LiveMetrics
 from app.settings import DatabaseSettings, TimeoutSettings
 from app.storage.agent_calls import forget_calls, insert_calls, read_samples
 from app.storage.database import Database

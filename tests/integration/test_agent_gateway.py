@@ -26,7 +26,7 @@ from app.domain.errors import (
     RemoteServerError,
 )
 from app.domain.plan import AnalysisPlan, Priority
-from app.metrics import LiveMetrics
+from app.live_metrics import LiveMetrics
 from app.outbound import Outbound
 from app.settings import OutboundSettings
 from loadtest.agent_behaviours import AGENTS, VARIANTS

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+from sqlalchemy import update
 
 from app.domain.errors import BadAnswerError
 from app.domain.jobs import JobKind
+from app.domain.processes import ProcessRole
 from app.domain.stuck_plans import StuckCause
 from app.metrics import METRICS
+from app.storage.clock import now_plus
+from app.storage.processes import show_process
+from app.storage.schema import processes
 from tests.api import Api, api_on
 from tests.letters import archive_many, archive_one, archive_unreadable
 from tests.pipeline import raising
@@ -19,7 +25,9 @@ from tests.servers import free_port
 def test_every_metric_of_the_table_is_told_from_the_start(api: Api) -> None:
     answer = api.get(METRICS_URL, None)
     families = {family.name for family in parse_text(answer.get_data(as_text=True))}
-    assert families == {metric.name.removesuffix("_total") for metric in METRICS}
+    ours = {name for name in families if not name.startswith("process_")}
+    assert ours == {metric.name.removesuffix("_total") for metric in METRICS}
+    assert {"process_resident_memory_bytes", "process_cpu_seconds", "process_open_fds"} <= families - ours
     assert answer.content_type.startswith("text/plain; version=0.0.4")
 
 
@@ -122,6 +130,25 @@ def test_dead_letters_are_told_until_somebody_has_decided_on_them(api: Api) -> N
     assert value(found, "marketplace_dead_letters_resolved_total", outcome="discarded") == 1
 
 
+def test_processes_that_have_shown_themselves_lately_are_told_by_role(api: Api) -> None:
+    with api.runtime.database.write() as connection:
+        show_process(api.runtime.database, connection, "worker@host:2:cd", ProcessRole.WORKER)
+        show_process(api.runtime.database, connection, "scheduler@host:3:ef", ProcessRole.SCHEDULER)
+        gone = processes.c.owner == "scheduler@host:3:ef"
+        connection.execute(update(processes).where(gone).values(seen_at=now_plus(-api.settings.jobs.lease_seconds - 1)))
+    found = samples(api)
+    told = {role: value(found, "marketplace_processes", role=role) for role in ProcessRole}
+    assert told == {"web": 0, "worker": 2, "quarantine": 0, "scheduler": 1}
+
+
+def test_a_database_that_answers_is_up(api: Api) -> None:
+    assert value(samples(api), "marketplace_database_up") == 1
+
+
+def test_the_version_that_runs_is_told(sqlite_api: Api) -> None:
+    assert value(samples(sqlite_api), "marketplace_build_info", version=version("marketplace-resilience")) == 1
+
+
 def test_redis_tells_its_connections_and_memory(sqlite_api: Api) -> None:
     found = samples(sqlite_api)
     assert value(found, "marketplace_redis_up") == 1
@@ -142,6 +169,7 @@ def test_what_the_database_cannot_tell_is_left_out(sqlite_template: Path, tmp_pa
         api.lose_database()
         found = samples(api)
         unknown = {"marketplace_queue_pending_jobs", "marketplace_stuck_plans", "marketplace_mode"}
+        assert value(found, "marketplace_database_up") == 0
         assert not unknown & names_of(found)
         assert value(found, "marketplace_redis_up") == 1
 

@@ -24,7 +24,7 @@ from app.domain.errors import (
     RedisUnavailableError,
     RemoteAuthError,
 )
-from app.metrics import LiveMetrics
+from app.live_metrics import LiveMetrics
 from tests.breakers.houses import AGENT, breakers_of, fail, in_touch, is_refused, states, succeed
 from tests.redis_states import LASTING, frozen
 from tests.servers import ValkeyServer, wait_until

@@ -18,7 +18,7 @@ from app.domain.errors import NetworkError
 from app.domain.jobs import EventType, JobKind, JobStatus
 from app.job_execution import Finished, RunEnd
 from app.job_runs import JobRun
-from app.metrics import LiveMetrics
+from app.live_metrics import LiveMetrics
 from app.settings import DatabaseSettings, JobSettings
 from app.storage.clock import database_now, now_plus
 from app.storage.database import Database

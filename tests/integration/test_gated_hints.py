@@ -18,7 +18,7 @@ from app.domain.jobs import QUEUES, JobKind
 from app.job_queue.clients import fail_fast_client
 from app.job_queue.gate import RedisGate
 from app.job_queue.gated_hints import GatedHintQueue
-from app.metrics import LiveMetrics
+from app.live_metrics import LiveMetrics
 from app.settings import RedisSettings
 from tests.raw_server import raw_server
 

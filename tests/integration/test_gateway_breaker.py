@@ -14,7 +14,7 @@ from app.breakers.breakers import Breakers
 from app.domain.breaker import BreakerRules, CircuitState
 from app.domain.deadline import Deadline
 from app.domain.errors import CircuitOpenError, DeadlineExceededError, MarketplaceError, RetryBudgetExhaustedError
-from app.metrics import LiveMetrics
+from app.live_metrics import LiveMetrics
 from app.settings import AgentsSettings
 from loadtest.agent_server import FakeAgents
 from tests.gateways import gateway_to

@@ -16,7 +16,7 @@ from app.domain.jobs import JobMessage
 from app.job_queue.clients import fail_fast_client, patient_client, reconnect_pause_seconds
 from app.job_queue.hint_messages import read_hint
 from app.job_queue.hints import HintQueue
-from app.metrics import LiveMetrics
+from app.live_metrics import LiveMetrics
 from app.settings import RedisSettings
 from tests.forwarder import Forwarder
 from tests.servers import running_valkey, wait_until

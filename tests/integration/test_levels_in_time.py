@@ -74,6 +74,8 @@ def test_a_locked_database_is_left_out_and_redis_is_told(api: Api) -> None:
         found = told(levels)
     patient.close()
     assert found["marketplace_redis_up"] == 1
+    # A lock on a table of PostgreSQL keeps nobody from asking for an answer.
+    assert found["marketplace_database_up"] == (api.runtime.database.dialect == "postgresql")
     assert not [name for name in found if name.startswith(("marketplace_queue", "marketplace_jobs"))]
 
 
@@ -121,6 +123,7 @@ def test_a_storm_of_scrapes_reads_each_source_once(api: Api, monkeypatch: pytest
     try:
         for _ in range(20):
             assert "marketplace_queue_pending_jobs" in told(levels)
-        assert len(reads) == 2
+        # The levels, the finished jobs, and whether it answers at all.
+        assert len(reads) == 3
     finally:
         levels.close()

@@ -106,6 +106,9 @@ def test_an_open_circuit_falls_back_to_the_last_good_answer_and_tells_its_age(as
         "amazon"
     )
     assert house.value("marketplace_agent_fallbacks_total", agent="amazon", source="cache") == 1
+    assert house.value("marketplace_circuit_breaker_refusal_seconds_count", agent="amazon") == 1
+    assert house.value("marketplace_circuit_breaker_refusal_seconds_count", agent="shopee") == 0
+    assert house.value("marketplace_circuit_breaker_refusal_seconds_sum", agent="amazon") > 0
 
 
 def test_an_answer_that_is_too_old_is_no_fallback(asking: Asking) -> None:

@@ -13,8 +13,8 @@ from app.domain.errors import DatabaseUnavailableError
 from app.domain.jobs import JobStatus
 from app.domain.processes import ProcessRole
 from app.job_runs import Heartbeat
+from app.live_metrics import LiveMetrics
 from app.membership import Membership
-from app.metrics import LiveMetrics
 from app.presence import Presence, last_beats
 from app.storage.clock import now_plus
 from app.storage.database import Database

@@ -27,7 +27,7 @@ from app.domain.jobs import QUEUES, JobKind
 from app.job_queue.clients import fail_fast_client, patient_client
 from app.job_queue.health import check_redis
 from app.job_queue.hints import HintQueue
-from app.metrics import LiveMetrics
+from app.live_metrics import LiveMetrics
 from app.settings import RedisSettings
 from tests.servers import free_port, running_valkey, wait_until
 
@@ -64,6 +64,14 @@ def test_no_more_connections_are_opened_than_allowed_and_callers_wait_for_one(re
     assert len(done) == 9
     assert metrics.registry.get_sample_value("marketplace_redis_pool_connections", {"client": "patient"}) == 3
     client.close()
+
+
+def test_the_most_connections_that_a_process_may_open_are_those_of_all_its_clients(redis_url: str) -> None:
+    metrics = LiveMetrics()
+    for most in (3, 4):
+        fail_fast_client(settings_for(redis_url, pool_max_connections=most), metrics).close()
+    told = partial(metrics.registry.get_sample_value, "marketplace_redis_pool_connections_max")
+    assert (told({"client": "fail_fast"}), told({"client": "patient"})) == (7, 0)
 
 
 def test_no_more_than_50_connections_can_be_configured() -> None:

@@ -13,12 +13,13 @@ from app.domain.jobs import QUEUES, JobKind, JobMessage, JobStatus
 from app.job_execution import Finished
 from app.job_queue.hint_messages import Delivery, read_hint
 from app.job_runs import JobRun
+from app.settings import WorkerSettings
 from app.storage.database import Database
 from tests.pipeline import APPROVER, Pipeline, raising
 from tests.servers import running_valkey, wait_until
 from tests.workers import ends, working
 from worker.broker import HintBroker
-from worker.pool import run_hint
+from worker.pool import quarantine_groups, run_hint, usual_groups
 
 
 def test_a_hint_makes_its_job_run(pipeline: Pipeline) -> None:
@@ -35,6 +36,18 @@ def test_a_retry_runs_after_the_sweeper_sent_its_hint(pipeline: Pipeline) -> Non
         wait_until(lambda: pipeline.job(job_id).error_count == 1, what="the first attempt")
         pipeline.sweeper.dispatch()
         ends(pipeline, job_id)
+
+
+def test_the_threads_that_run_jobs_are_told_until_they_have_ended(pipeline: Pipeline) -> None:
+    def threads(role: str) -> list[float]:
+        return [pipeline.value("marketplace_worker_threads", kind=kind, role=role) for kind in JobKind]
+
+    settings = WorkerSettings(phase1_threads=3, analysis_threads=0)
+    with working(pipeline, usual_groups(settings)):
+        assert (threads("worker"), threads("quarantine")) == ([0, 3], [0, 0])
+    with working(pipeline, quarantine_groups(settings)):
+        assert (threads("worker"), threads("quarantine")) == ([0, 0], [3, 3])
+    assert (threads("worker"), threads("quarantine")) == ([0, 0], [0, 0])
 
 
 def test_slow_analyses_do_not_keep_phase_1_jobs_waiting(pipeline: Pipeline) -> None:

@@ -26,7 +26,7 @@ from app.domain.processes import ProcessRole
 from app.in_place import InPlaceRuns
 from app.job_execution import Finished, JobExecutor
 from app.job_runs import Heartbeat, JobRun
-from app.metrics import LiveMetrics
+from app.live_metrics import LiveMetrics
 from app.phase_one import PhaseOne
 from app.presence import Presence, dead_owners
 from app.reaping import reap_dead

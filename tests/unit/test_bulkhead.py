@@ -13,7 +13,7 @@ from app.agents.question import Purpose
 from app.domain.jobs import JobKind
 from app.domain.processes import ProcessRole
 from app.job_threads import job_threads
-from app.metrics import LiveMetrics
+from app.live_metrics import LiveMetrics
 from app.settings import DatabaseSettings, SchedulerSettings, Settings, WebSettings, WorkerSettings
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 
-from app.metrics import LiveMetrics
+from app.live_metrics import LiveMetrics
 from worker.chores import Chore, Pulse, do_chores
 
 

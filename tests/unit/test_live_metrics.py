@@ -4,7 +4,8 @@ from itertools import product
 
 import pytest
 
-from app.metrics import AGENT_CALLS, AGENTS, HINTS_SENT, JOB_DURATION, METRICS, TASKS_CREATED, LiveMetrics
+from app.live_metrics import LiveMetrics
+from app.metrics import AGENT_CALLS, AGENTS, HINTS_SENT, JOB_DURATION, METRICS, TASKS_CREATED
 
 
 def test_every_combination_of_labels_exists_from_the_start() -> None:
@@ -24,6 +25,11 @@ def test_every_name_begins_with_ours_and_stands_in_the_table_once() -> None:
     assert all(name.startswith("marketplace_") for name in names)
     assert len(set(names)) == len(names)
     assert all(metric.name.endswith("_total") == (metric.kind == "counter") for metric in METRICS)
+
+
+def test_gauges_of_several_processes_become_one_and_levels_are_read_once() -> None:
+    assert {m.name for m in METRICS if m.together} == {m.name for m in METRICS if m.kind == "gauge" and not m.level}
+    assert all(metric.kind == "gauge" for metric in METRICS if metric.level)
 
 
 def test_latency_buckets_hold_those_that_the_stories_name() -> None:
