@@ -47,6 +47,7 @@ def time_series(
     unit: str,
     steps: Steps = PLAIN,
     stacked: bool = False,
+    least: int | None = 0,
     most: int | None = None,
     **frame: Unpack[Frame],
 ) -> Panel:
@@ -62,7 +63,7 @@ def time_series(
         showPoints="never",
         tooltipMode="multi",
         tooltipSort="desc",
-        valueMin=0,
+        valueMin=least,
         valueMax=most,
         extraJson={"options": {"legend": {"showLegend": True}}},
     )

@@ -26,14 +26,7 @@ from monitoring.foreign_metrics import FIRING
 from monitoring.panels.colours import bad_from, good_from
 from monitoring.panels.figures import stat
 from monitoring.panels.grid import Row
-from monitoring.panels.scoped import (
-    greatest,
-    grown,
-    level_now,
-    level_total,
-    ratio,
-    series,
-)
+from monitoring.panels.scoped import greatest, grown, level_now, level_total, ratio, series
 from monitoring.panels.targets import now, over_time
 from monitoring.rows.names import UP_OR_DOWN
 from monitoring.rows.ways import (

@@ -29,23 +29,10 @@ from monitoring.panels.colours import bad_from, good_from
 from monitoring.panels.figures import stat
 from monitoring.panels.grid import Row
 from monitoring.panels.latencies import percentiles
-from monitoring.panels.scoped import (
-    circuit_states,
-    level_now,
-    level_total,
-    mean_of,
-    per_second,
-    ratio,
-)
+from monitoring.panels.scoped import circuit_states, level_now, level_total, mean_of, per_second, ratio
 from monitoring.panels.targets import over_time
 from monitoring.rows.names import CIRCUITS
-from monitoring.rows.ways import (
-    AGENTS_BOARD,
-    BREAKERS_API,
-    OBJECTIVES_BOARD,
-    QUEUE_BOARD,
-    QUEUES_API,
-)
+from monitoring.rows.ways import AGENTS_BOARD, BREAKERS_API, OBJECTIVES_BOARD, QUEUE_BOARD, QUEUES_API
 
 
 def queues_and_jobs() -> Row:

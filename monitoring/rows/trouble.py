@@ -7,27 +7,16 @@ from collections.abc import Sequence
 from grafanalib.core import Panel
 
 from app.domain import alerts
-from app.metrics import (
-    JOBS_FAILED,
-)
+from app.metrics import JOBS_FAILED
 from app.recorded_series import BUDGET_LEFT
 from monitoring.foreign_metrics import FIRING
 from monitoring.panels.colours import good_from
 from monitoring.panels.figures import gauge
 from monitoring.panels.grid import Row
 from monitoring.panels.lists import table
-from monitoring.panels.scoped import (
-    greatest,
-    grown,
-    series,
-)
+from monitoring.panels.scoped import greatest, grown, series
 from monitoring.panels.targets import now, rows_now
-from monitoring.rows.ways import (
-    DEAD_LETTERS_API,
-    OBJECTIVES_BOARD,
-    PIPELINE_BOARD,
-    QUEUE_BOARD,
-)
+from monitoring.rows.ways import DEAD_LETTERS_API, OBJECTIVES_BOARD, PIPELINE_BOARD, QUEUE_BOARD, RUNBOOK_OF_ALERT
 
 
 def trouble() -> Row:
@@ -37,7 +26,6 @@ def trouble() -> Row:
 
 def _wrong() -> Sequence[Panel]:
     failures = grown(("kind", "error_class", "plan_size"), JOBS_FAILED)
-    runbook = {"targetBlank": True, "title": "Runbook", "url": "${runbooks}/${__data.fields.Alert}"}
     return (
         table(
             "Firing alerts",
@@ -45,7 +33,7 @@ def _wrong() -> Sequence[Panel]:
             rows_now(series(FIRING, alertstate="firing", alertname=f"!={alerts.WATCHDOG.name}")),
             columns={"alertname": "Alert", "severity": "Severity", "type": "Type"},
             unit="none",
-            cell_links={"Alert": runbook},
+            cell_links={"Alert": RUNBOOK_OF_ALERT},
             event_only="There are rows only while an alert fires.",
             links=[PIPELINE_BOARD],
             width=8,
