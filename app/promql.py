@@ -132,4 +132,5 @@ def _allowed(series: Series, suffix: Suffix, name: str) -> frozenset[str] | None
         return frozenset({*(str(float(bound)) for bound in series.buckets), "+Inf"})
     if name not in series.labels:
         raise ValueError(f"{series.name} has no label {name}")
-    return None if series.labels[name] is AGENTS else frozenset(series.labels[name])
+    values = series.labels[name]
+    return None if values is AGENTS or not values else frozenset(values)

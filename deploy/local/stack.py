@@ -223,11 +223,11 @@ class Stack:
 
     def _targets(self) -> list[Targets]:
         ports = self.ports
-        jobs = {
-            WEB_JOB: (ports.web,),
-            WORKER_JOB: (ports.worker_metrics, ports.quarantine_metrics),
-            SCHEDULER_JOB: (ports.scheduler_metrics,),
-        }
+        jobs: dict[str, tuple[Port, ...]] = {WEB_JOB: (ports.web,)}
+        # With a shared directory one endpoint tells the figures of all processes; a second one would double them.
+        if not self._system.get(DIRECTORY_VARIABLE):
+            jobs[WORKER_JOB] = (ports.worker_metrics, ports.quarantine_metrics)
+            jobs[SCHEDULER_JOB] = (ports.scheduler_metrics,)
         return [Targets(job, tuple(f"{LOOPBACK}:{port.number}" for port in of)) for job, of in jobs.items()]
 
     def _overrides(self) -> dict[str, str]:

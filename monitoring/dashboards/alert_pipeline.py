@@ -1,0 +1,21 @@
+"""Whether an alert would arrive."""
+
+from __future__ import annotations
+
+from grafanalib.core import Dashboard
+
+from monitoring.panels.board import board
+from monitoring.panels.links import Board
+from monitoring.rows.firing import firing
+from monitoring.rows.rule_health import rule_health
+from monitoring.rows.scrapes import scrapes
+
+
+def alert_pipeline() -> Dashboard:
+    """Return the dashboard."""
+    return board(
+        Board.ALERTS,
+        "Marketplace: alert pipeline",
+        "Which alerts fire, and whether one would arrive: rules, notifications, scrapes.",
+        [firing(), rule_health(), scrapes()],
+    )

@@ -1,0 +1,21 @@
+"""What is promised and what was kept."""
+
+from __future__ import annotations
+
+from grafanalib.core import Dashboard
+
+from monitoring.panels.board import board
+from monitoring.panels.links import Board
+from monitoring.rows.agreements import agreements
+from monitoring.rows.budgets import budgets
+
+
+def slo_and_sla() -> Dashboard:
+    """Return the dashboard."""
+    return board(
+        Board.OBJECTIVES,
+        "Marketplace: SLO and SLA",
+        "What is promised, what was kept, and how fast the budget for errors goes.",
+        [budgets(), agreements()],
+        start="now-24h",
+    )

@@ -1,0 +1,41 @@
+"""Links of panels and dashboards: to runbooks, to other dashboards, to the API's pages for operators."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from app.domain.alerts import Alert
+
+#: Tag of every dashboard of ours; the dropdown that leads from one to the next looks for it.
+TAG = "marketplace"
+
+
+class Board(StrEnum):
+    """Every dashboard by its uid, which is part of its address."""
+
+    OVERVIEW = "marketplace-overview"
+    QUEUE = "marketplace-queue-and-jobs"
+    AGENTS = "marketplace-agents-and-breakers"
+    RUNTIME = "marketplace-redis-and-runtime"
+    OBJECTIVES = "marketplace-slo-and-sla"
+    ALERTS = "marketplace-alert-pipeline"
+
+
+def runbook(alert: Alert) -> dict[str, Any]:
+    """Return the link to the page that says what to do about this alert."""
+    return _link(f"Runbook: {alert.name}", f"${{runbooks}}/{alert.name}")
+
+
+def detail(board: Board, title: str) -> dict[str, Any]:
+    """Return the link to another dashboard, with the same time and variables."""
+    return _link(title, f"/d/{board}?${{__url_time_range}}&${{__all_variables}}")
+
+
+def api(path: str, title: str) -> dict[str, Any]:
+    """Return the link to a GET of the API, which an operator may open; `path` begins with a slash."""
+    return _link(title, f"${{api}}{path}")
+
+
+def _link(title: str, url: str) -> dict[str, Any]:
+    return {"targetBlank": True, "title": title, "type": "link", "url": url}

@@ -1,0 +1,1 @@
+"""Rows of panels, one subject each; `monitoring.dashboards` puts them together."""
