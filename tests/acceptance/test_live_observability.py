@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from monitoring.recording_rules import recorded_within
+from tests.prometheus_server import need_prometheus
 
 from app.domain.objectives import OBJECTIVES
 from app.event_only import EVENT_ONLY
 from app.recorded_series import BUDGET_LEFT, RECORDED, SLO_TARGET
 from deploy.local.story import OPEN_SECONDS, SimulatedAgents, Story
-from monitoring.recording_rules import recorded_within
-from tests.prometheus_server import need_prometheus
 from tests.receiver import running_receiver
 from tests.servers import wait_until
 from tests.stacks import RunningStack, marketplace, running_stack

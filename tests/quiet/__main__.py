@@ -19,9 +19,9 @@ from typing import Any
 
 import click
 import yaml
+from monitoring.rendering.prometheus import Prometheus
 
 from app.domain.alerts import WATCHDOG
-from monitoring.rendering.prometheus import Prometheus
 from tests.quiet.steady_load import SteadyLoad
 from tests.servers import wait_until
 from tests.stacks import RunningStack, running_stack
@@ -40,9 +40,11 @@ _RELOAD_SECONDS = 30.0
 @click.pass_context
 def quiet(context: click.Context, *, minutes: float, rate: float, shorten: float, report_dir: Path) -> None:
     """Run, print and write the report."""
-    with tempfile.TemporaryDirectory(prefix="marketplace-quiet-") as name:
-        with running_stack(Path(name), "--observe", MARKETPLACE_MONITORING__SCRAPE_SECONDS="1") as stack:
-            report = observed(stack, minutes=minutes, rate=rate, shorten=shorten)
+    with (
+        tempfile.TemporaryDirectory(prefix="marketplace-quiet-") as name,
+        running_stack(Path(name), "--observe", MARKETPLACE_MONITORING__SCRAPE_SECONDS="1") as stack,
+    ):
+        report = observed(stack, minutes=minutes, rate=rate, shorten=shorten)
     text = json.dumps(report, indent=2)
     click.echo(text)
     report_dir.mkdir(parents=True, exist_ok=True)
