@@ -79,6 +79,6 @@ def running_prometheus(
 def _is_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> bool:
     assert process.poll() is None, f"Prometheus has ended:\n{log.read_text(encoding='utf-8')[-2000:]}"
     try:
-        return requests.get(f"{url}/-/ready", timeout=2).status_code == requests.codes.ok
+        return requests.get(f"{url}/-/ready", timeout=2).ok
     except requests.RequestException:
         return False
