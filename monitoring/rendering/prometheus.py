@@ -7,9 +7,11 @@ import math
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 import requests
 
+from app.cli.masking import masked_url
 from app.domain.errors import DeadlineExceededError, MarketplaceError, NetworkError, PermanentError
 from monitoring.rendering.series import Point, Series
 
@@ -41,9 +43,13 @@ class Prometheus:
     """
 
     def __init__(self, url: str, *, timeout_seconds: float = 30.0) -> None:
-        self.url = url.rstrip("/")
+        self._url = url.rstrip("/")
+        #: Root of the server without a password, for texts.
+        self.url = masked_url(self._url)
         self._timeout = timeout_seconds
         self._session = requests.Session()
+        # A proxy of the environment does not lead to this machine.
+        self._session.trust_env = urlsplit(url).hostname not in {"127.0.0.1", "localhost", "::1"}
         self._answers: dict[tuple[str, tuple[tuple[str, str], ...]], Any] = {}
 
     def instant(self, expr: str, at: float) -> list[Series]:
@@ -77,7 +83,7 @@ class Prometheus:
         return self._answers[key]
 
     def _send(self, path: str, asked: str, query: Mapping[str, str]) -> _Json:
-        url = f"{self.url}/api/v1/{path}"
+        url = f"{self._url}/api/v1/{path}"
         # Range and instant queries are told to stop when we no longer wait; the label endpoint knows no timeout.
         limit = {"timeout": f"{self._timeout:g}s"} if path.startswith("query") else {}
         try:

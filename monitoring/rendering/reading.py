@@ -46,6 +46,7 @@ class ReadDashboard:
     variables: Variables
     sections: tuple[ReadSection, ...]
     annotations: tuple[AnnotationAnswer, ...]
+    variable_errors: Mapping[str, str]
 
     @property
     def panels(self) -> list[PanelData]:
@@ -60,16 +61,15 @@ class ReadDashboard:
 
     @property
     def data_until(self) -> float | None:
-        """Time of the newest sample on the page, in Unix seconds; None without any."""
-        return max(
-            (one.points[-1][0] for panel in self.panels for one in panel.series if one.points),
-            default=None,
-        )
+        """Time of the last point of any line, in Unix seconds; None without any. Instants are always of the end."""
+        lines = (one for panel in self.panels for one in panel.series if one.step_seconds and one.points)
+        return max((one.points[-1][0] for one in lines), default=None)
 
     @property
     def query_errors(self) -> list[str]:
         """Every query that failed, with its place."""
         return [
+            *(f"{self.name}: variable {name!r}: {error}" for name, error in self.variable_errors.items()),
             *(f"{self.name}: panel {panel.title!r}: {error}" for panel in self.panels for error in panel.errors),
             *(f"{self.name}: annotation {a.annotation.name!r}: {a.error}" for a in self.annotations if a.error),
         ]
@@ -105,10 +105,9 @@ def read(
 
     Raises:
         InvalidInputError: The dashboard asks for something that we cannot do.
-        QueryError: A variable's query is refused: nothing can be shown without it.
         NetworkError, DeadlineExceededError: Prometheus does not answer.
     """
-    variables = read_variables(dashboard.templating.list, given, prometheus, when)
+    variables, variable_errors = read_variables(dashboard.templating.list, given, prometheus, when)
     found = tuple(
         ReadSection(
             section,
@@ -128,7 +127,7 @@ def read(
     annotations = tuple(
         _annotation(one, prometheus, when, variables) for one in dashboard.annotations.list if one.enable and one.query
     )
-    return ReadDashboard(name, dashboard, when, variables, found, annotations)
+    return ReadDashboard(name, dashboard, when, variables, found, annotations, variable_errors)
 
 
 def _annotation(

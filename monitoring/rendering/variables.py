@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from app.domain.errors import InvalidInputError
 from monitoring.rendering.dashboard import Variable
-from monitoring.rendering.prometheus import Prometheus
+from monitoring.rendering.prometheus import Prometheus, QueryError
 from monitoring.rendering.series import Series
 from monitoring.rendering.time_range import TimeRange, span_text
 
@@ -157,8 +157,10 @@ def _quoted(value: str) -> str:
 
 def read_variables(
     declared: Iterable[Variable], given: Mapping[str, Sequence[str]], prometheus: Prometheus, when: TimeRange
-) -> Variables:
-    """Return the values of a dashboard's variables: those given, else the dashboard's own, else the first there is.
+) -> tuple[Variables, dict[str, str]]:
+    """Return the values of a dashboard's variables, and by name what Prometheus says is wrong with their queries.
+
+    A value is the one given, else the dashboard's own, else all there are or the first.
 
     Args:
         declared: In the dashboard's order: a query may use the variables before it.
@@ -169,11 +171,15 @@ def read_variables(
     Raises:
         InvalidInputError: A query is of a kind that we do not know, or nothing of that name can be chosen.
     """
-    found = Variables({}).within(when, when.step(1000))
+    found, errors = Variables({}).within(when, when.step(1000)), dict[str, str]()
     for variable in declared:
-        choices = list(_choices(variable, found, prometheus, when))
-        found = found.with_value(variable.name, _chosen(variable, choices, given.get(variable.name)))
-    return found
+        try:
+            choices = list(_choices(variable, found, prometheus, when))
+        except QueryError as error:
+            errors[variable.name], choices = str(error), []
+        wanted = None if variable.name in errors else given.get(variable.name)
+        found = found.with_value(variable.name, _chosen(variable, choices, wanted))
+    return found, errors
 
 
 def _choices(variable: Variable, known: Variables, prometheus: Prometheus, when: TimeRange) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from monitoring.rendering.drawing import Canvas, Drawing, Event
 from monitoring.rendering.panel_data import PanelData
@@ -64,11 +64,7 @@ def draw_panel(
     if data.errors and not data.series:
         return DrawnPanel(Drawing(message="Query failed", notes=tuple(data.errors)))
     drawn = draw(data, canvas, events, pixels_per_point)
-    if not data.errors:
-        return drawn
-    notes = (*drawn.drawing.notes, *data.errors)
-    return DrawnPanel(_with_notes(drawn.drawing, notes), drawn.warnings)
-
-
-def _with_notes(drawing: Drawing, notes: tuple[str, ...]) -> Drawing:
-    return Drawing(drawing.message, drawing.chart, drawing.grid, drawing.words, drawing.legend, notes)
+    notes = [*drawn.drawing.notes, *data.errors]
+    if data.panel.repeat:
+        notes.append(f"Grafana repeats this panel for each {data.panel.repeat}; here all are in one")
+    return DrawnPanel(replace(drawn.drawing, notes=tuple(notes)), drawn.warnings)

@@ -49,7 +49,7 @@ def draw_state_timeline(data: PanelData, canvas: Canvas, events: Sequence[Event]
     if lane * len(lanes) > height + 1:
         notes = (*notes, f"{fits} of {len(lanes)} lanes are shown")
         lanes = lanes[:fits]
-    left = min(max(text_width(one.name) for one, _ in lanes) + 12, _MOST_NAME_ROOM)
+    left = min(max(text_width(one.name, 13) for one, _ in lanes) + 12, _MOST_NAME_ROOM)
     width, drawn = canvas.width - left - 8, lane * len(lanes)
     body = group(
         draw_time_axis(data.when.start, data.when.end, width, drawn),
