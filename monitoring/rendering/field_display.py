@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 from app.domain.errors import InvalidInputError
 from monitoring.rendering.dashboard import FieldConfig, FieldOptions, Matcher, Thresholds
+from monitoring.rendering.regexes import compiled
 from monitoring.rendering.theme import paint
 from monitoring.rendering.units import format_value
 
@@ -38,6 +39,17 @@ class FieldDisplay:
         for part in name.split("."):
             found = found.get(part) if isinstance(found, Mapping) else None
         return default if found is None else found
+
+    def measure(self, name: str, default: float) -> float:
+        """Return a number among the options of the panel's own kind.
+
+        Raises:
+            InvalidInputError: It is something else.
+        """
+        found = self.custom(name, default)
+        if isinstance(found, bool) or not isinstance(found, int | float):
+            raise InvalidInputError(f"custom.{name}", f"{found!r} is no number")
+        return float(found)
 
     def text(self, value: float) -> str:
         """Return a value as people read it: its mapping, else the number with its unit."""
@@ -132,7 +144,7 @@ def _matches(matcher: Matcher, name: str, kind: FieldType, ref_id: str) -> bool:
     if matcher.id == "byName":
         return bool(wanted == name)
     if matcher.id == "byRegexp":
-        return re.search(str(wanted).strip().removeprefix("/").removesuffix("/"), name) is not None
+        return compiled("override", str(wanted)).search(name) is not None
     if matcher.id == "byType":
         return bool(wanted == kind)
     if matcher.id == "byFrameRefID":
@@ -168,7 +180,7 @@ def _mapping(mapping: Mapping[str, Any], value: float) -> Mapping[str, Any]:
         found = options.get("result") if inside and not math.isnan(value) else None
     elif kind == "special" and str(options.get("match")) in {"null", "nan", "null+nan", "empty"}:
         found = options.get("result") if math.isnan(value) else None
-    elif kind == "regex" and re.search(str(options.get("pattern", "")).strip("/"), format_value(value)):
+    elif kind == "regex" and compiled("mapping", str(options.get("pattern", ""))).search(format_value(value)):
         found = options.get("result")
     return found if isinstance(found, Mapping) else {}
 
@@ -186,7 +198,7 @@ def _mapped_text(mappings: tuple[dict[str, Any], ...], text: str) -> Mapping[str
         found: Any = None
         if kind == "value":
             found = options.get(text)
-        elif kind == "regex" and re.search(str(options.get("pattern", "")).strip("/"), text):
+        elif kind == "regex" and compiled("mapping", str(options.get("pattern", ""))).search(text):
             found = options.get("result")
         if isinstance(found, Mapping):
             return found

@@ -10,6 +10,7 @@ from typing import Any
 
 from monitoring.rendering.dashboard import Transformation
 from monitoring.rendering.panel_data import PanelData
+from monitoring.rendering.regexes import compiled
 from monitoring.rendering.series import Series
 
 #: A cell: text, number, or nothing.
@@ -132,7 +133,7 @@ def _organize(frames: list[Frame], options: Mapping[str, Any]) -> list[Frame]:
 
 
 def _rename_by_regex(frames: list[Frame], options: Mapping[str, Any]) -> list[Frame]:
-    pattern = re.compile(str(options.get("regex", "")).strip("/") or "(.*)")
+    pattern = compiled("renameByRegex", str(options.get("regex") or "(.*)"))
     by = re.sub(r"\$(\d)", r"\\\1", str(options.get("renamePattern", "$1")))
     return [
         replace(
@@ -148,8 +149,9 @@ def _filter_fields(frames: list[Frame], options: Mapping[str, Any]) -> list[Fram
     def matches(rule: object, name: str) -> bool:
         if not isinstance(rule, Mapping):
             return False
-        pattern = str(rule.get("pattern") or "").strip("/")
-        return name in (rule.get("names") or []) or bool(pattern and re.search(pattern, name))
+        pattern = str(rule.get("pattern") or "")
+        by_pattern = bool(pattern) and compiled("filterFieldsByName", pattern).search(name) is not None
+        return name in (rule.get("names") or []) or by_pattern
 
     include, exclude = options.get("include"), options.get("exclude")
     return [

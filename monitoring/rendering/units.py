@@ -10,6 +10,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
+#: From this power of ten on numbers are written with an exponent.
+_MOST_DIGITS = 15
+
 _Format = Callable[[float, int | None], str]
 
 _SHORT = ("", " K", " Mil", " Bil", " Tri", " Quadr", " Quint")
@@ -89,6 +92,8 @@ def plain(value: float, decimals: int | None = None) -> str:
     if value == 0:
         return "0"
     magnitude = math.floor(math.log10(abs(value)))
+    if magnitude >= _MOST_DIGITS:
+        return f"{value:.3g}"
     places = min(max(2 - magnitude, 0), 12)
     text = f"{value:.{places}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text

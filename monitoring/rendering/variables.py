@@ -15,6 +15,7 @@ from urllib.parse import quote
 from app.domain.errors import InvalidInputError
 from monitoring.rendering.dashboard import Variable
 from monitoring.rendering.prometheus import Prometheus, QueryError
+from monitoring.rendering.regexes import compiled
 from monitoring.rendering.series import Series
 from monitoring.rendering.time_range import TimeRange, span_text
 
@@ -219,7 +220,8 @@ def _filtered(values: Iterable[str], pattern: str) -> list[str]:
     """Return the values that match; with a group in the expression, what the group holds."""
     if not pattern:
         return list(dict.fromkeys(values))
-    matches = (re.search(pattern.strip().removeprefix("/").removesuffix("/"), value) for value in values)
+    expression = compiled("variable", pattern)
+    matches = (expression.search(value) for value in values)
     return list(dict.fromkeys(match[1] if match.re.groups else match[0] for match in matches if match))
 
 

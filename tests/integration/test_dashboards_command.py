@@ -345,6 +345,18 @@ def test_long_ranges_are_drawn_with_few_points(begin: str, render: Render) -> No
     assert all(target["points"] <= 1500 * max(target["series"], 1) for target in asked)
 
 
+def test_a_busy_dashboard_is_still_a_small_picture(render: Render, tmp_path: Path) -> None:
+    flapping = "label_replace(floor(test_latency * 1e6) % 3, 'agent', '{}', '', '')"
+    lanes = " or ".join(flapping.format(number) for number in range(8))
+    wild = " or ".join(
+        f"label_replace(floor(test_latency * {number + 3}e5) % 97, 'n', '{number}', '', '')" for number in range(20)
+    )
+    panels = [panel(lanes, kind="state-timeline"), *(panel(wild) for _ in range(4)), panel(wild, kind="heatmap")]
+    assert render(board(tmp_path, *panels), "--svg", "--scrape-interval", "1s").code == ExitCode.OK
+    assert (tmp_path / "out" / "made.svg").stat().st_size <= 150_000
+    assert (tmp_path / "out" / "made.html").stat().st_size < 3_000_000
+
+
 def test_without_a_server_the_run_ends_with_a_clear_text(render: Render) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     outcome = render(_FOLDER / "second.json", url=url)

@@ -14,6 +14,7 @@ import pytest
         "app.domain.retry",
         "app.outbound.replies",
         "app.outbound.targets",
+        "monitoring.rendering.regexes",
         "monitoring.rendering.scale",
         "monitoring.rendering.series",
         "monitoring.rendering.svg",

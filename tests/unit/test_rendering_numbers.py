@@ -36,12 +36,11 @@ from monitoring.rendering.units import format_value
         (math.nan, "s", "NaN"),
         (math.inf, "bytes", "+Inf"),
         (-math.inf, "", "-Inf"),
-        (1e300, "dateTimeAsIso", None),
+        (1e300, "dateTimeAsIso", "1e+300"),
     ],
 )
-def test_a_number_is_written_with_its_unit(value: float, unit: str, text: str | None) -> None:
-    written = format_value(value, unit)
-    assert written if text is None else written == text
+def test_a_number_is_written_with_its_unit(value: float, unit: str, text: str) -> None:
+    assert format_value(value, unit) == text
 
 
 def test_decimals_of_the_dashboard_are_kept() -> None:

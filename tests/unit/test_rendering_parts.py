@@ -11,7 +11,7 @@ import pytest
 from app.domain.errors import InvalidInputError, NotFoundError
 from monitoring.rendering.dashboard import FieldConfig, Link, read_dashboard
 from monitoring.rendering.dashboard_files import named_file
-from monitoring.rendering.field_display import display_for
+from monitoring.rendering.field_display import FieldDisplay, display_for
 from monitoring.rendering.links import KnownPage, Links
 from monitoring.rendering.svg import element
 from monitoring.rendering.theme import contrast, css, paint, palette
@@ -105,7 +105,7 @@ def test_links_to_dashboards_lead_to_their_pages() -> None:
     assert [link.url for link in links.of([Link(title="t", url="$v")], hostile)] == ["javascript%3Aalert%281%29"]
 
 
-def display(name: str, kind: Literal["number", "string"] = "number", **config: Any) -> Any:
+def display(name: str, kind: Literal["number", "string"] = "number", **config: Any) -> FieldDisplay:
     return display_for(FieldConfig.model_validate(config), name, kind=kind, ref_id="B")
 
 
@@ -145,3 +145,15 @@ def test_thresholds_may_be_parts_of_the_range() -> None:
     thresholds = {"mode": "percentage", "steps": [{"color": "green", "value": None}, {"color": "red", "value": 80}]}
     found = display("x", defaults={"min": 0, "max": 50, "thresholds": thresholds})
     assert [found.threshold_colour(value) for value in (39, 40)] == ["var(--green)", "var(--red)"]
+
+
+@pytest.mark.parametrize("options", ["[", "/(/"])
+def test_an_expression_that_is_none_is_named(options: str) -> None:
+    override = {"matcher": {"id": "byRegexp", "options": options}, "properties": []}
+    with pytest.raises(InvalidInputError, match=r"override: .* is no regular expression"):
+        display("errors", overrides=[override])
+
+
+def test_an_option_that_must_be_a_number_is_named() -> None:
+    with pytest.raises(InvalidInputError, match=r"custom.lineWidth: 'thick' is no number"):
+        display("errors", defaults={"custom": {"lineWidth": "thick"}}).measure("lineWidth", 1)

@@ -39,7 +39,9 @@ _KINDS: Mapping[str, _Draw] = {
     "timeseries": lambda data, canvas, events, pixels: DrawnPanel(
         draw_timeseries(data, canvas, events, pixels_per_point=pixels)
     ),
-    "state-timeline": lambda data, canvas, events, _pixels: DrawnPanel(draw_state_timeline(data, canvas, events)),
+    "state-timeline": lambda data, canvas, events, pixels: DrawnPanel(
+        draw_state_timeline(data, canvas, events, pixels_per_point=pixels)
+    ),
     "heatmap": lambda data, canvas, events, pixels: DrawnPanel(
         draw_heatmap(data, canvas, events, pixels_per_point=pixels)
     ),

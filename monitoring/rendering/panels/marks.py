@@ -58,7 +58,7 @@ class _Placed:
         """Return a line with gaps where there is no data, dots for lone points, and the area below."""
         stretches = list(runs(self._points))
         outline = "".join(self._path(run) for run in stretches)
-        opacity = float(self._display.custom("fillOpacity", 0)) / 100
+        opacity = self._display.measure("fillOpacity", 0) / 100
         parts = []
         if opacity > 0:
             area = "".join(self._area(run) for run in stretches if len(run) > 1)
@@ -68,7 +68,7 @@ class _Placed:
         dash = (
             self._display.custom("lineStyle.dash", [8, 6]) if self._display.custom("lineStyle.fill") == "dash" else []
         )
-        line_width = float(self._display.custom("lineWidth", 1.5))
+        line_width = self._display.measure("lineWidth", 1.5)
         if line_width > 0:
             parts.append(
                 element(
@@ -85,7 +85,7 @@ class _Placed:
     def dots(self) -> Markup:
         """Return a dot for each point."""
         dots = "".join(f"M{self._x(at)},{self._y(top)}h0" for at, top in self._points if math.isfinite(top))
-        size = float(self._display.custom("pointSize", 5))
+        size = self._display.measure("pointSize", 5)
         return element("path", d=dots, stroke=self._shown.colour, stroke_width=size, class_="line")
 
     def bars(self) -> Markup:
@@ -97,7 +97,7 @@ class _Placed:
             for at, top in self._points
             if math.isfinite(top)
         )
-        opacity = max(float(self._display.custom("fillOpacity", 80)) / 100, 0.3)
+        opacity = max(self._display.measure("fillOpacity", 80) / 100, 0.3)
         return element("path", d=bars, fill=self._shown.colour, fill_opacity=opacity, class_="area")
 
     def _path(self, run: Sequence[tuple[float, float]]) -> str:

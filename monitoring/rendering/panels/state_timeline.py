@@ -16,13 +16,15 @@ from monitoring.rendering.panel_data import PanelData
 from monitoring.rendering.panel_options import SeriesOptions, read_options
 from monitoring.rendering.patterns import pattern_fill
 from monitoring.rendering.scale import Scale, time_text
-from monitoring.rendering.series import broken
+from monitoring.rendering.series import Point, broken
 from monitoring.rendering.shown_series import ShownSeries, shown_series
 from monitoring.rendering.svg import cut, element, group, percent, text_width
 from monitoring.rendering.theme import series_colour
 
 _LANE, _LANE_MIN, _GAP = 64.0, 16.0, 4.0
 _MOST_NAME_ROOM = 150.0
+#: Pixels of a state that a reader can still see.
+_NARROWEST = 4.0
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,13 @@ class _Stretch:
     text: str
 
 
-def draw_state_timeline(data: PanelData, canvas: Canvas, events: Sequence[Event]) -> Drawing:
+def draw_state_timeline(
+    data: PanelData, canvas: Canvas, events: Sequence[Event], *, pixels_per_point: float
+) -> Drawing:
     """Return a lane for each series."""
     shown, notes = shown_series(data)
-    lanes = [(one, _stretches(one, data)) for one in shown]
+    slots = max(int(canvas.width / max(_NARROWEST, 2 * pixels_per_point)), 1)
+    lanes = [(one, _stretches(one, data, slots)) for one in shown]
     lanes = [(one, stretches) for one, stretches in lanes if stretches]
     if not lanes:
         return Drawing(message=FieldDisplay(data.panel.field_config.defaults).no_value, notes=notes)
@@ -96,11 +101,14 @@ class _States:
         )
 
 
-def _stretches(one: ShownSeries, data: PanelData) -> list[_Stretch]:
-    """Return the states of a series, neighbours of the same state joined; each lasts until the next sample."""
-    step = one.series.step_seconds or data.step
+def _stretches(one: ShownSeries, data: PanelData, slots: int) -> list[_Stretch]:
+    """Return the states of a series, neighbours of the same state joined; each lasts until the next sample.
+
+    Of several samples in one of the slots the highest counts: codes rise with trouble, and none must be lost.
+    """
+    points, step = _slotted(one, data, slots)
     found: list[_Stretch] = []
-    for at, value in broken(one.series.points, step_seconds=step):
+    for at, value in broken(points, step_seconds=step):
         if not math.isfinite(value):
             continue
         text, until = one.display.text(value), min(at + step, data.when.end)
@@ -110,6 +118,20 @@ def _stretches(one: ShownSeries, data: PanelData) -> list[_Stretch]:
         else:
             found.append(_Stretch(at, until, text))
     return [stretch for stretch in found if stretch.end > stretch.start or len(found) == 1]
+
+
+def _slotted(one: ShownSeries, data: PanelData, slots: int) -> tuple[list[Point], float]:
+    """Return at most one point for each slot, and their distance in seconds."""
+    step = one.series.step_seconds or data.step
+    width = data.when.seconds / slots
+    if width <= step:
+        return list(one.series.points), step
+    highest: dict[int, float] = {}
+    for at, value in one.series.points:
+        slot = int((at - data.when.start) / width)
+        if math.isfinite(value):
+            highest[slot] = max(value, highest.get(slot, value))
+    return [(data.when.start + slot * width, value) for slot, value in sorted(highest.items())], width
 
 
 @dataclass(frozen=True)

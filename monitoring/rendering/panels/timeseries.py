@@ -82,7 +82,7 @@ def _span_seconds(display: FieldDisplay) -> float:
     spanned = display.custom("spanNulls", default=False)
     if isinstance(spanned, bool):
         return math.inf if spanned else 0.0
-    return float(spanned) / 1000
+    return display.measure("spanNulls", 0) / 1000
 
 
 def _by_axis(layers: Iterable[Layer]) -> list[list[Layer]]:
