@@ -13,6 +13,8 @@ COLUMNS = 24
 CELL, GAP = 30.0, 8.0
 #: Pixels of a panel that its title and its edges take.
 HEADER, PADDING = 30.0, 8.0
+#: Pixels left free below a body, so that no scroll bar appears where fonts are a little larger.
+_SLACK = 6.0
 #: Pixels of one line of a legend, and the share of a panel that a legend may take.
 LEGEND_LINE, LEGEND_SHARE = 19.0, 0.4
 
@@ -79,4 +81,4 @@ def box_of(place: GridPos, width: float, *, top: int) -> Box:
 
 def body_of(box: Box) -> Canvas:
     """Return the room in a panel below its title."""
-    return Canvas(max(box.width - 2 * PADDING, 40.0), max(box.height - HEADER - PADDING, 20.0))
+    return Canvas(max(box.width - 2 * PADDING, 40.0), max(box.height - HEADER - PADDING - _SLACK, 20.0))
