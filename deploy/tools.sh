@@ -8,6 +8,13 @@ missing=()
 if ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null && ! command -v initdb >/dev/null; then
   missing+=(postgresql)
 fi
+# The tests start a Prometheus and an Alertmanager of their own; promtool and amtool come with the packages.
+if ! command -v promtool >/dev/null || ! command -v prometheus >/dev/null; then
+  missing+=(prometheus)
+fi
+if ! command -v prometheus-alertmanager >/dev/null && ! command -v alertmanager >/dev/null; then
+  missing+=(prometheus-alertmanager)
+fi
 # Debian's Python has no venv module of its own; uv needs none.
 if ! command -v uv >/dev/null && ! "${PYTHON:-python3}" -c 'import ensurepip' 2>/dev/null; then
   missing+=(python3-venv)
@@ -27,5 +34,14 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 echo "tools: installing ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
+# No package may start its service: the tests start what they need, on ports of their own. Debian's packages ask this
+# file before they start anything (https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt); 101 is
+# "not allowed". A policy that is there already belongs to somebody else and stays.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ] && [ ! -L "$policy" ]; then
+  trap 'rm -f "$policy"' EXIT
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod 755 "$policy"
+fi
 apt-get update -qq
 apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null

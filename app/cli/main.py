@@ -35,6 +35,7 @@ SUMMARIES: dict[str, dict[str, str]] = {
         "jobs": "List, show, watch and retry jobs.",
         "dead-letters": "List, show, retry, discard and export dead letters.",
         "breakers": "Show, open, close and reset the circuits of the agents.",
+        "dashboards": "List the dashboards, and draw them without Grafana.",
     },
     "Administration": {
         "config": "Show and check the settings.",

@@ -13,7 +13,12 @@ _ROOT = Path(__file__).parents[2]
 
 
 #: What is read beside the code: prompts by the product; dashboards by Grafana, and by whoever draws them without it.
-_FILES = ["app/agents/prompts/*.md", "monitoring/grafana/dashboards/*.json", "monitoring/grafana/provisioning/*/*.yaml"]
+_FILES = [
+    "app/agents/prompts/*.md",
+    "monitoring/grafana/dashboards/*.json",
+    "monitoring/grafana/provisioning/*/*.yaml",
+    "monitoring/rendering/templates/*",
+]
 
 
 @pytest.fixture(scope="module")

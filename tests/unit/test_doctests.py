@@ -14,6 +14,13 @@ import pytest
         "app.domain.retry",
         "app.outbound.replies",
         "app.outbound.targets",
+        "monitoring.rendering.regexes",
+        "monitoring.rendering.scale",
+        "monitoring.rendering.series",
+        "monitoring.rendering.svg",
+        "monitoring.rendering.theme",
+        "monitoring.rendering.time_range",
+        "monitoring.rendering.units",
     ],
 )
 def test_the_examples_in_docstrings_hold(name: str) -> None:

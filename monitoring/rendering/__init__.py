@@ -1,0 +1,1 @@
+"""Grafana's dashboard JSON drawn from a Prometheus into static pages: no Grafana, no network, no JavaScript."""
