@@ -55,7 +55,7 @@ format: setup ## format the code and apply what ruff can repair
 	$(BIN)/ruff check --fix .
 
 .PHONY: artifacts
-artifacts: setup ## write the generated files under docs/reference/
+artifacts: setup ## write the generated files: reference pages, rules
 	$(BIN)/python -m deploy.artifacts
 
 .PHONY: artifacts-check

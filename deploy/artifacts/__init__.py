@@ -1,1 +1,1 @@
-"""Generated reference pages: `python -m deploy.artifacts` writes them under docs/reference/ and prints their paths."""
+"""Generated files: `python -m deploy.artifacts` writes those of `deploy.artifacts.files` and prints their paths."""

@@ -5,16 +5,16 @@ from pathlib import Path
 import pytest
 
 from app.settings import known_names
-from deploy.artifacts.__main__ import write_pages
+from deploy.artifacts.files import FILES, write_files
 from deploy.artifacts.markdown import NOTICE, number
 from deploy.artifacts.pages import PAGES
 
-_REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
+_ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_the_committed_page_is_what_the_code_says(name: str) -> None:
-    assert (_REFERENCE / name).read_text(encoding="utf-8") == PAGES[name]()
+@pytest.mark.parametrize("name", FILES)
+def test_the_committed_file_is_what_the_code_says(name: str) -> None:
+    assert (_ROOT / name).read_text(encoding="utf-8") == FILES[name]()
 
 
 @pytest.mark.parametrize("name", [name for name in PAGES if name.endswith(".md")])
@@ -28,9 +28,9 @@ def test_every_setting_has_a_meaning() -> None:
     assert all(described[name] for name in known_names())
 
 
-def test_the_pages_are_written_where_the_documentation_is(tmp_path: Path) -> None:
-    written = write_pages(tmp_path)
-    assert {path.name for path in written} == set(PAGES)
+def test_every_file_is_written_where_it_is_committed(tmp_path: Path) -> None:
+    written = write_files(tmp_path)
+    assert {str(path) for path in written} == set(FILES)
     assert all((tmp_path / path).stat().st_size for path in written)
 
 
