@@ -46,12 +46,18 @@ class AlertRule:
             **times,
             "labels": {"severity": self.alert.severity.value, "type": self.alert.type.value, **self.labels},
             "annotations": {
-                "summary": self.summary,
-                "description": self.description,
+                "summary": self._filled(self.summary),
+                "description": self._filled(self.description),
                 "runbook_url": f"{settings.runbook_url}/{self.alert.name}",
-                "dashboard_url": self._dashboard_url(settings),
+                "dashboard_url": self._filled(self._dashboard_url(settings)),
             },
         }
+
+    def _filled(self, template: str) -> str:
+        """Return the template with the labels that only the rule has: templates know those of the expression alone."""
+        for name, value in self.labels.items():
+            template = template.replace(f"{{{{ $labels.{name} }}}}", value)
+        return template
 
     def _dashboard_url(self, settings: MonitoringSettings) -> str:
         # A template of a rule does not know when the alert began; the last hour shows it as long as it is new.

@@ -112,6 +112,13 @@ def test_every_aggregation_keeps_the_environment() -> None:
     assert [kept for kept in found if "environment" not in kept.split(", ")] == []
 
 
+def test_templates_know_no_label_that_only_the_rule_has() -> None:
+    for rules in rules_by_family(_EVERYTHING).values():
+        for rule in rules:
+            annotations = str(rule.document(_EVERYTHING)["annotations"])
+            assert [name for name in rule.labels if f"$labels.{name}" in annotations] == []
+
+
 def test_templates_name_labels_of_the_issue_only() -> None:
     for rules in rules_by_family(_EVERYTHING).values():
         for rule in rules:
@@ -126,14 +133,13 @@ def test_links_lead_where_the_settings_say(name: str) -> None:
         for rule in rules:
             annotations = rule.document(settings)["annotations"]
             assert isinstance(annotations, Mapping)
-            assert (
-                annotations[name]
-                == {
-                    "runbook_url": f"https://docs.example/r/{rule.alert.name}",
-                    "dashboard_url": f"https://grafana.example/d/{rule.dashboard}"
-                    "?var-environment={{ $labels.environment }}&from=now-1h&to=now",
-                }[name]
-            )
+            environment = rule.labels.get("environment", "{{ $labels.environment }}")
+            query = f"var-environment={environment}&from=now-1h&to=now"
+            wanted = {
+                "runbook_url": f"https://docs.example/r/{rule.alert.name}",
+                "dashboard_url": f"https://grafana.example/d/{rule.dashboard}?{query}",
+            }
+            assert annotations[name] == wanted[name]
 
 
 def _seconds(window: str) -> int:
