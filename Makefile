@@ -59,7 +59,7 @@ format: setup ## format the code and apply what ruff can repair
 	$(BIN)/ruff check --fix .
 
 .PHONY: artifacts
-artifacts: setup ## write the generated files: reference pages, dashboards
+artifacts: setup ## write the generated files: reference pages, dashboards, rules
 	$(BIN)/python -m deploy.artifacts
 
 .PHONY: artifacts-check

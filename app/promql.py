@@ -5,10 +5,11 @@ Labels of targets (`environment`, `job`, `instance`) are set by the scrape confi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Literal, get_args
 
-from app.metrics import AGENTS, Metric
+from app.metrics import AGENTS, METRICS, Metric
 from app.recorded_series import RecordedSeries
 
 #: Labels that every target has.
@@ -17,8 +18,13 @@ TARGET_LABELS = frozenset({"environment", "job", "instance"})
 #: Starts a value that is a regular expression, as in PromQL itself.
 MATCHES = "=~"
 
+#: A regular expression that only lists values.
+_LISTED = re.compile(r"[\w+-]+(\|[\w+-]+)*")
+
 Series = Metric | RecordedSeries
 Suffix = Literal["", "_bucket", "_count", "_sum"]
+_SUFFIXES = get_args(Suffix)
+_NAME = re.compile(r"\bmarketplace_\w+")
 
 
 def select(series: Series, suffix: Suffix = "", /, **labels: str) -> str:
@@ -40,6 +46,15 @@ def select(series: Series, suffix: Suffix = "", /, **labels: str) -> str:
         raise ValueError(f"{series.name}: no series ends in {suffix!r}" if suffix else f"{series.name} is a histogram")
     matchers = ",".join(_matcher(series, suffix, name, value) for name, value in labels.items())
     return f"{series.name}{suffix}" + (f"{{{matchers}}}" if matchers else "")
+
+
+def one_of(*values: str) -> str:
+    """Return a value for `select` that matches each of these.
+
+    >>> one_of("open", "half_open")
+    '=~open|half_open'
+    """
+    return MATCHES + "|".join(values)
 
 
 def rate(series: Series, window: str, suffix: Suffix = "", /, **labels: str) -> str:
@@ -85,6 +100,22 @@ def level(series: Metric, by: Iterable[str] = ("environment",), **labels: str) -
     return max_by(by, select(series, **labels))
 
 
+def lasting(series: Metric, window: str, by: Iterable[str] = ("environment",), **labels: str) -> str:
+    """Return the highest value that a level has had within the window, once.
+
+    Raises:
+        ValueError: As `level`.
+    """
+    if not series.level:
+        raise ValueError(f"{series.name} is no level")
+    return max_by(by, f"max_over_time({select(series, **labels)}[{window}])")
+
+
+def labelled(expression: str, name: str, value: str) -> str:
+    """Return the expression with one more label on all that it finds."""
+    return f'label_replace({expression}, "{name}", "{value}", "", "")'
+
+
 def quantile(share: float, series: Metric, window: str, by: Iterable[str] = (), **labels: str) -> str:
     """Return a quantile of a histogram, from the growth of its buckets within the window.
 
@@ -92,6 +123,16 @@ def quantile(share: float, series: Metric, window: str, by: Iterable[str] = (), 
         ValueError: As `select`; or the metric is no histogram.
     """
     return f"histogram_quantile({share}, {sum_by((*by, 'le'), rate(series, window, '_bucket', **labels))})"
+
+
+def named_metrics(expressions: Iterable[str]) -> frozenset[str]:
+    """Return the names of our metrics that stand in these expressions.
+
+    >>> sorted(named_metrics(["rate(marketplace_job_retries_count[5m]) > 0"]))
+    ['marketplace_job_retries']
+    """
+    written = {name for expression in expressions for name in _NAME.findall(expression)}
+    return frozenset(metric.name for metric in METRICS if written & {f"{metric.name}{suffix}" for suffix in _SUFFIXES})
 
 
 def edge(series: Metric, bound: float) -> str:
@@ -118,7 +159,8 @@ def _aggregate(operation: str, by: Iterable[str], expression: str) -> str:
 def _matcher(series: Series, suffix: Suffix, name: str, value: str) -> str:
     operator, wanted = (value[:2], value[2:]) if value[:2] in {"=~", "!=", "!~"} else ("=", value)
     allowed = _allowed(series, suffix, name)
-    if operator in {"=", "!="} and allowed is not None and wanted not in allowed:
+    named = {wanted} if operator in {"=", "!="} else set(wanted.split("|")) if _LISTED.fullmatch(wanted) else set()
+    if allowed is not None and not named <= allowed:
         raise ValueError(f"{series.name}: {wanted!r} is no value of label {name}")
     escaped = wanted.replace("\\", "\\\\").replace('"', '\\"')
     return f'{name}{operator}"{escaped}"'

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from app.domain.jobs import QUEUES, JobKind
-from app.domain.objectives import OBJECTIVES
+from app.domain.objectives import BURN_RATES, OBJECTIVES
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,24 @@ ERROR_WINDOWS: Mapping[str, int] = {
 }
 
 
+def fitting_windows(retention_hours: int) -> tuple[str, ...]:
+    """Return the windows that are at most half as long as Prometheus keeps what it scraped.
+
+    A longer one would be cut short without a word.
+
+    Raises:
+        ValueError: The retention is too short for the first pair of windows of burn rates: no objective would be
+            watched.
+
+    >>> fitting_windows(24)
+    ('5m', '30m', '1h', '2h', '6h')
+    """
+    windows = tuple(window for window, seconds in ERROR_WINDOWS.items() if 2 * seconds <= retention_hours * 3600)
+    if BURN_RATES[0].long not in windows:
+        raise ValueError(f"no burn rate fits into {retention_hours} h of retention: keep 2 h at least")
+    return windows
+
+
 def error_ratio(window: str) -> RecordedSeries:
     """Return the series with the share of bad events, 0 to 1, within this window.
 
@@ -49,6 +67,21 @@ def error_ratio(window: str) -> RecordedSeries:
 _ERROR_RATIOS = {
     window: RecordedSeries(f"slo:error_ratio:rate{window}", f"Share of bad events within {window}, 0 to 1", _SLO)
     for window in ERROR_WINDOWS
+}
+
+
+def bad_events(window: str) -> RecordedSeries:
+    """Return the series with the number of bad events within this window, as far as Prometheus can tell: no whole one.
+
+    Raises:
+        KeyError: No such window is recorded; only the long ones of burn rates are.
+    """
+    return _BAD_EVENTS[window]
+
+
+_BAD_EVENTS = {
+    burn.long: RecordedSeries(f"slo:bad_events:increase{burn.long}", f"Bad events within {burn.long}", _SLO)
+    for burn in BURN_RATES
 }
 SLO_TARGET = RecordedSeries("slo:target:ratio", "Share of good events that is promised, 0 to 1", _SLO)
 SLO_EVENTS = RecordedSeries("slo:events:rate5m", "Events that count, per second, within 5 minutes", _SLO)
@@ -64,11 +97,14 @@ DRAIN_TIME = RecordedSeries(
     _QUEUE,
 )
 BUSY_THREADS = RecordedSeries(
-    "kind:worker_threads_busy:ratio", "Share of the workers' threads in use, 0 to 1", {"kind": tuple(JobKind)}
+    "kind:worker_threads_busy:ratio",
+    "Share of the workers' threads in use, 0 to 1; absent while there is no worker",
+    {"kind": tuple(JobKind)},
 )
 
 RECORDED: tuple[RecordedSeries, ...] = (
     *_ERROR_RATIOS.values(),
+    *_BAD_EVENTS.values(),
     SLO_TARGET,
     SLO_EVENTS,
     BUDGET_LEFT,
@@ -77,3 +113,6 @@ RECORDED: tuple[RecordedSeries, ...] = (
     DRAIN_TIME,
     BUSY_THREADS,
 )
+
+#: Written by Prometheus itself for every target; ours have the label `environment`.
+UP = RecordedSeries("up", "1 when the last scrape of the target worked, else 0")

@@ -41,6 +41,7 @@ SUMMARIES: dict[str, dict[str, str]] = {
         "config": "Show and check the settings.",
         "db": "Bring the database to the schema of this version.",
         "tokens": "Create, list and revoke API tokens.",
+        "rules": "Show or write the rules of Prometheus and Alertmanager.",
     },
     "Processes, one each": {
         "web": "Serve the API.",

@@ -32,8 +32,32 @@ JOB_LATENCY = Objective("job_latency", "Jobs done within 5 s", 0.99)
 AVAILABILITY = Objective("availability", "Requests answered without an error of ours", 0.999)
 OBJECTIVES = (JOB_SUCCESS, JOB_LATENCY, AVAILABILITY)
 
-#: Seconds from approval or request to completion; an edge of the histogram's buckets.
+#: Seconds from the approval of a plan to its completed Phase 1 job; an edge of the histogram's buckets. Analyses take
+#: as long as language models take: nothing is promised for them.
 JOB_LATENCY_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class BurnRate:
+    """How much faster than allowed a budget is used up, within a long window and a short one, both recorded.
+
+    The short window ends the alert soon after the cause has ended.
+    """
+
+    factor: float
+    long: str
+    short: str
+
+
+#: Source of the four: https://sre.google/workbook/alerting-on-slos/, "Multiwindow, Multi-Burn-Rate Alerts".
+BURN_FAST = BurnRate(14.4, "1h", "5m")
+BURN_SLOW = BurnRate(6.0, "6h", "30m")
+BURN_DAY = BurnRate(3.0, "1d", "2h")
+BURN_THREE_DAYS = BurnRate(1.0, "3d", "6h")
+BURN_RATES = (BURN_FAST, BURN_SLOW, BURN_DAY, BURN_THREE_DAYS)
+
+#: Bad events from which on a share of bad events tells something: one failure among five jobs wakes nobody.
+LEAST_BAD_EVENTS = 3
 
 #: Jobs that wait; beyond it the stories call a queue backed up, and it is an edge of the histogram of depth.
 QUEUE_DEPTH = 50
@@ -43,10 +67,12 @@ OLDEST_SECONDS = 5.0
 DRAIN_SECONDS = 600.0
 #: Share of the workers' threads in use, from 0 to 1.
 BUSY_RATIO = 0.9
-#: Changes of a circuit's state within 10 minutes.
+#: Openings and recoveries of a circuit within 10 minutes. Probes that fail do not count: an agent that is simply dead
+#: has two changes a minute, and does not flap.
 FLAPS = 6
-#: Seconds within which 99 of 100 calls that an open circuit refuses are answered.
+#: Seconds within which calls that an open circuit refuses are answered, and the share of them that must be.
 REFUSAL_SECONDS = 0.1
+REFUSAL_SHARE = 0.99
 #: Share of a process's Redis connections in use, from 0 to 1: 45 of 50.
 POOL_RATIO = 0.9
 #: Share of an agent's calls that may fail; from there on dashboards show it as bad.

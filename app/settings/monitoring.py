@@ -14,8 +14,8 @@ class MonitoringSettings(Group):
 
     retention_hours: Annotated[int, Field(ge=2, le=87_600)] = 24
     """How long Prometheus keeps what it scraped. Rules whose windows are longer than half of it are not generated."""
-    scrape_seconds: Annotated[int, Field(ge=1, le=60)] = 5
-    """Prometheus scrapes every process, and evaluates the rules, this often."""
+    scrape_seconds: Annotated[int, Field(ge=1, le=15)] = 5
+    """Prometheus scrapes every process, and evaluates the rules, this often; rates over a minute need four scrapes."""
     environment: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")] = "local"
     """Label of every series and alert: which installation it is."""
     runbook_url: str = "http://127.0.0.1:8000/runbooks"

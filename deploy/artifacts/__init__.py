@@ -1,1 +1,1 @@
-"""Generated files: `python -m deploy.artifacts` writes them to their places and prints their paths."""
+"""Generated files: `python -m deploy.artifacts` writes those of `deploy.artifacts.files` and prints their paths."""

@@ -12,7 +12,7 @@ from app.metrics import (
     REDIS_UP,
     WORKER_THREADS,
 )
-from app.promql import edge, increase, level, quantile, rate, select, sum_by
+from app.promql import edge, increase, lasting, level, named_metrics, one_of, quantile, rate, select, sum_by
 from app.recorded_series import DRAIN_TIME, error_ratio
 
 
@@ -76,3 +76,23 @@ def test_recorded_series_are_selected_like_metrics() -> None:
     assert sum_by(["slo"], select(error_ratio("1h"), slo="availability")) == (
         'sum by (slo) (slo:error_ratio:rate1h{slo="availability"})'
     )
+
+
+def test_listed_values_are_checked_one_by_one() -> None:
+    assert select(QUEUE_PENDING, queue=one_of("analysis", "phase1-tasks")).endswith('{queue=~"analysis|phase1-tasks"}')
+    with pytest.raises(ValueError, match="is no value of label queue"):
+        select(QUEUE_PENDING, queue=one_of("analysis", "phase1"))
+    with pytest.raises(ValueError, match="is no value of label queue"):
+        select(QUEUE_PENDING, queue="!~phase1")
+
+
+def test_only_levels_last() -> None:
+    assert lasting(REDIS_UP, "5m") == "max by (environment) (max_over_time(marketplace_redis_up[5m]))"
+    with pytest.raises(ValueError, match="is no level"):
+        lasting(WORKER_THREADS, "5m")
+
+
+def test_names_are_found_whole() -> None:
+    assert named_metrics(['rate(marketplace_job_retries_count{kind="phase1"}[5m]) / marketplace_redis_up_other']) == {
+        "marketplace_job_retries"
+    }

@@ -1,0 +1,1 @@
+"""The alert rules: one module per family, and `alerting.rules.groups` puts them together."""
