@@ -41,8 +41,12 @@ INHIBITIONS: tuple[tuple[Alert, tuple[Alert, ...]], ...] = (
 )
 
 
-def alertmanager_file(relay_url: str = RELAY_URL) -> str:
-    """Return the text of the configuration; the relay gets every alert, and its end, within a second or two."""
+def alertmanager_file(relay_url: str | None = RELAY_URL) -> str:
+    """Return the text of the configuration; the relay gets every alert, and its end, within a second or two.
+
+    Where there is no relay, alerts stay in Alertmanager, which tells them to whoever asks.
+    """
+    webhooks = [{"url": relay_url, "send_resolved": True, "max_alerts": 0}] if relay_url else []
     return yaml_document(
         {
             "route": {
@@ -69,12 +73,7 @@ def alertmanager_file(relay_url: str = RELAY_URL) -> str:
                 }
                 for source, targets in INHIBITIONS
             ],
-            "receivers": [
-                {
-                    "name": RECEIVER,
-                    "webhook_configs": [{"url": relay_url, "send_resolved": True, "max_alerts": 0}],
-                }
-            ],
+            "receivers": [{"name": RECEIVER, "webhook_configs": webhooks}],
         }
     )
 

@@ -44,8 +44,12 @@ def alert_document(settings: MonitoringSettings = DEFAULTS) -> str:
     return rule_file(alert_groups(settings, _expressions(recording_groups(settings))))
 
 
-def documents(settings: MonitoringSettings, relay_url: str = RELAY_URL) -> Mapping[str, str]:
-    """Return the name and the text of each file that a Prometheus and its Alertmanager need of us."""
+def documents(settings: MonitoringSettings, relay_url: str | None = RELAY_URL) -> Mapping[str, str]:
+    """Return the name and the text of each file that a Prometheus and its Alertmanager need of us.
+
+    Raises:
+        ValueError: No burn rate fits the retention.
+    """
     return {
         RECORDING_FILE: recording_document(settings),
         ALERT_FILE: alert_document(settings),

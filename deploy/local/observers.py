@@ -6,12 +6,12 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from app.domain.errors import ConfigurationError
 from app.settings import MonitoringSettings
+from deploy.artifacts.rule_documents import ALERT_FILE, ALERTMANAGER_FILE, RECORDING_FILE, documents
 from deploy.local.child import Program
 from deploy.local.ports import LOOPBACK, Port, default_port
 from deploy.local.readiness import http_answers
@@ -91,20 +91,23 @@ class Observers:
         """The ports by name."""
         return {"prometheus": self.prometheus, "alertmanager": self.alertmanager}
 
-    def write_files(self, targets: Sequence[Targets], files: Mapping[str, str], alertmanager: str) -> None:
-        """Write the configurations. `files` are rule files by name; `alertmanager` is Alertmanager's configuration."""
+    def write_files(self, targets: Sequence[Targets]) -> None:
+        """Write the rules and the configurations."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
+        # There is no relay yet: alerts stay in Alertmanager.
+        for name, text in documents(self.settings, relay_url=None).items():
             (self.directory / name).write_text(text, encoding="utf-8")
         own = (
             Targets(PROMETHEUS_JOB, (_address(self.prometheus),)),
             Targets(ALERTMANAGER_JOB, (_address(self.alertmanager),)),
         )
         config = prometheus_config(
-            self.settings, (*targets, *own), rules=list(files), alertmanagers=[_address(self.alertmanager)]
+            self.settings,
+            (*targets, *own),
+            rules=[RECORDING_FILE, ALERT_FILE],
+            alertmanagers=[_address(self.alertmanager)],
         )
-        self._write("prometheus.yml", config)
-        (self.directory / "alertmanager.yml").write_text(alertmanager, encoding="utf-8")
+        (self.directory / "prometheus.yml").write_text(yaml.safe_dump(dict(config), sort_keys=False), encoding="utf-8")
 
     def programs(self, environment: Mapping[str, str]) -> list[Program]:
         """Return the programs."""
@@ -126,7 +129,7 @@ class Observers:
                 "alertmanager",
                 (
                     str(self.binaries.alertmanager),
-                    f"--config.file={self.directory / 'alertmanager.yml'}",
+                    f"--config.file={self.directory / ALERTMANAGER_FILE}",
                     f"--storage.path={self.directory / 'alertmanager'}",
                     f"--web.listen-address={_address(self.alertmanager)}",
                     # One alone: by default it listens for others on all addresses.
@@ -137,9 +140,6 @@ class Observers:
                 is_ready=lambda: http_answers(self.alertmanager.number, "/-/ready"),
             ),
         ]
-
-    def _write(self, name: str, document: Mapping[str, Any]) -> None:
-        (self.directory / name).write_text(yaml.safe_dump(dict(document), sort_keys=False), encoding="utf-8")
 
 
 def _address(port: Port) -> str:
