@@ -91,7 +91,7 @@ def shorten_waits(stack: RunningStack, by: float) -> int:
     os.kill(stack.facts["pids"]["prometheus"], signal.SIGHUP)
     reloaded = "prometheus_config_last_reload_success_timestamp_seconds"
     wait_until(
-        lambda: any(series.points[-1].value >= before for series in prometheus.instant(reloaded, time.time())),
+        lambda: any(series.points[-1][1] >= before for series in prometheus.instant(reloaded, time.time())),
         seconds=_RELOAD_SECONDS,
         what="Prometheus to read the shortened rules",
     )
@@ -106,7 +106,7 @@ def seen(
     counted = prometheus.instant(
         f'sum by (alertname) (count_over_time(ALERTS{{alertstate="{state}"}}[{window}]))', time.time()
     )
-    counts = {series.labels["alertname"]: series.points[-1].value for series in counted}
+    counts = {series.labels["alertname"]: series.points[-1][1] for series in counted}
     return {name: count for name, count in counts.items() if name not in without}
 
 
