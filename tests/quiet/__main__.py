@@ -19,9 +19,9 @@ from typing import Any
 
 import click
 import yaml
-from monitoring.rendering.prometheus import Prometheus
 
 from app.domain.alerts import WATCHDOG
+from monitoring.rendering.prometheus import Prometheus
 from tests.quiet.steady_load import SteadyLoad
 from tests.servers import wait_until
 from tests.stacks import RunningStack, running_stack
