@@ -12,7 +12,7 @@ from importlib.metadata import version
 from itertools import product
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from app.domain.breaker import CircuitState, TurnCause
 from app.domain.conservation import LossKind
@@ -484,8 +484,6 @@ class LiveMetrics:
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, Histogram] = {}
-        # Memory, processor time and open files of this process, by the names that every Prometheus client gives them.
-        ProcessCollector(registry=self.registry)
         for metric in METRICS:
             if not metric.level:
                 self._create(metric)
