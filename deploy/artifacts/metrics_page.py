@@ -9,7 +9,6 @@ _INTRODUCTION = """\
 `GET /api/metrics` answers these in the text format of Prometheus.
 Times are in seconds, sizes in bytes.
 Label values are closed sets: every combination exists from the start, and no id is ever a label.
-Every process also tells its own memory, processor time and open files as `process_*`, as all Prometheus clients do.
 A *level* is read from the database or from Redis when it is scraped: it survives restarts, and no sum is needed."""
 
 
