@@ -77,6 +77,10 @@ load: setup setup-load ## 1,000 approvals at up to 100 users against a stack of 
 bench: setup ## latency and throughput beside a bare Dramatiq actor, with a report
 	@$(BIN)/python -m tests.bench
 
+.PHONY: scrape
+scrape: setup ## time scrapes of one process and of 16 that count together, with a report
+	@$(BIN)/python -m tests.bench --part scrape --database SQLite
+
 .PHONY: timeouts
 timeouts: setup ## compare a fixed timeout, the rule and the learned one on simulated agents, with a report
 	@$(BIN)/python -m tests.timeouts

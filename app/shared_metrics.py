@@ -100,11 +100,11 @@ class SharedMetrics(Collector):
 
 @dataclass
 class _Child:
-    """One histogram: its labels, the key of its sum, and those of its buckets by their upper bounds."""
+    """One histogram: its labels, the key of its sum, and the labels and the key of each bucket."""
 
     labels: dict[str, str]
     sum_key: str = ""
-    buckets: dict[str, str] = field(default_factory=dict)
+    buckets: list[tuple[dict[str, str], str]] = field(default_factory=list)
 
 
 @dataclass
@@ -129,7 +129,7 @@ class _Family:
         if bound is None:
             child.sum_key = key
         else:
-            child.buckets[bound] = key
+            child.buckets.append(({**labels, "le": bound}, key))
 
     def tell(self, values: Mapping[str, float]) -> Family:
         """Return the metric as prometheus_client encodes it."""
@@ -137,10 +137,10 @@ class _Family:
         family.samples = [Sample(name, labels, values[key]) for name, labels, key in self.plain]
         for child in self.children.values():
             # Each process created its buckets from the lowest to the highest.
-            counts = list(accumulate(values[key] for key in child.buckets.values()))
+            counts = list(accumulate(values[key] for _, key in child.buckets))
             family.samples += [
-                Sample(f"{self.name}_bucket", {**child.labels, "le": bound}, count)
-                for bound, count in zip(child.buckets, counts, strict=True)
+                Sample(f"{self.name}_bucket", labels, count)
+                for (labels, _), count in zip(child.buckets, counts, strict=True)
             ]
             family.samples.append(Sample(f"{self.name}_count", child.labels, counts[-1]))
             family.samples.append(Sample(f"{self.name}_sum", child.labels, values[child.sum_key]))

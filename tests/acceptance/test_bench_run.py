@@ -18,7 +18,8 @@ def test_a_short_benchmark_measures_both_sides_and_judges_them(tmp_path: Path) -
             *(sys.executable, "-m", "tests.bench", "--jobs", "20", "--rounds", "1"),
             *("--database", "SQLite"),
             *("--processes", "1", "--approvals", "20", "--rate", "20", "--idle", "2", "--stuck", "2"),
-            *("--queued", "300", "--finished", "10", "--finished", "300", "--report-dir", str(tmp_path)),
+            *("--queued", "300", "--finished", "10", "--finished", "300", "--scrapes", "5"),
+            *("--report-dir", str(tmp_path)),
         ],
         cwd=_ROOT,
         capture_output=True,
@@ -37,5 +38,6 @@ def test_a_short_benchmark_measures_both_sides_and_judges_them(tmp_path: Path) -
     assert report["stuck"]["SQLite"]["no_job"]["most"] >= 0
     assert report["shares"]["SQLite"]["ours"]["statements"] > 0
     assert report["backlog"]["SQLite"]["hints_per_second"] > 0
+    assert report["scrape"]["16"]["p50"] > 0
     assert set(report["sweeper"]["SQLite"]) == {"10", "300"}
     assert (ended.returncode == 6) == bool(report["missed"])

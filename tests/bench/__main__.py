@@ -19,6 +19,7 @@ from tests.bench.backlog import backlog, backlog_section, sweep_costs, sweep_sec
 from tests.bench.bench_report import BenchReport, markdown, write_report
 from tests.bench.databases import Databases
 from tests.bench.latency import idle_latency, idle_section, latency, running_stack, steady_section
+from tests.bench.scrape import scrape_costs, scrape_section
 from tests.bench.section import Section
 from tests.bench.shares import shares_of_bare, shares_of_ours, shares_section
 from tests.bench.stuck import found_after, stuck_section
@@ -26,7 +27,7 @@ from tests.bench.throughput import drain_in_turn, throughput_section
 from tests.servers import running_valkey
 
 _THRESHOLD_MISSED = 6
-_PARTS = ("latency", "stuck", "drain", "shares", "backlog")
+_PARTS = ("latency", "stuck", "drain", "shares", "backlog", "scrape")
 
 
 class _Bench:
@@ -91,6 +92,10 @@ class _Bench:
                 sweeps[name] = sweep_costs(url, self._redis_url, pending=queued, finished=finished)
         return [backlog_section(queues, count=queued), sweep_section(sweeps, pending=queued)]
 
+    def scrape(self, *, count: int) -> list[Section]:
+        _tell(f"scrapes: {count} of one process, and of several together")
+        return [scrape_section(scrape_costs(self._directory / "metrics", count=count), count=count)]
+
 
 @click.command
 @click.option("--part", "parts", multiple=True, type=click.Choice(_PARTS), help="Default: all.")
@@ -103,6 +108,7 @@ class _Bench:
 @click.option("--stuck", default=20, show_default=True, help="Plans that are made to be stuck.")
 @click.option("--queued", default=100_000, show_default=True, help="Jobs of the backlog.")
 @click.option("--finished", multiple=True, type=int, default=(10_000, 1_000_000), show_default=True)
+@click.option("--scrapes", default=200, show_default=True, help="Scrapes of an endpoint.")
 @click.option("--database", "chosen", multiple=True, type=click.Choice(["SQLite", "PostgreSQL"]), help="Default: both.")
 @click.option("--report-dir", default="var/reports", show_default=True, type=click.Path(path_type=Path))
 @click.pass_context
@@ -119,6 +125,7 @@ def bench(
     stuck: int,
     queued: int,
     finished: tuple[int, ...],
+    scrapes: int,
     chosen: tuple[str, ...],
     report_dir: Path,
 ) -> None:
@@ -142,6 +149,8 @@ def bench(
             sections += run.shares(jobs=jobs)
         if "backlog" in chosen_parts:
             sections += run.backlog(queued=queued, finished=tuple(sorted(finished)))
+        if "scrape" in chosen_parts:
+            sections += run.scrape(count=scrapes)
     report = BenchReport(started_at, sections)
     click.echo(markdown(report))
     click.echo(f"report: {write_report(report, report_dir)}", err=True)
