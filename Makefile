@@ -125,6 +125,10 @@ breakers: setup setup-compare ## cost and speed of the circuit breaker beside ot
 picture: setup ## record the demo as docs/pictures/demo.svg
 	@$(BIN)/marketplace demo --svg docs/pictures/demo.svg
 
+.PHONY: dashboard-pictures
+dashboard-pictures: setup ## draw every dashboard from a real run as docs/pictures/dashboard-*.svg
+	@$(BIN)/python -m tests.dashboard_pictures
+
 .PHONY: setup
 setup: ## make the virtual environment from the locked dependencies
 	@deploy/setup.sh $(VENV) requirements/dev.lock editable

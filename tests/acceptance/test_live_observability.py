@@ -12,9 +12,10 @@ import requests
 
 from app.domain.objectives import OBJECTIVES
 from app.recorded_series import BUDGET_LEFT, RECORDED, SLO_TARGET
-from deploy.local.story import OPEN_SECONDS, SimulatedAgents, Story
+from deploy.local.story import OPEN_SECONDS
 from tests.prometheus_server import need_prometheus
 from tests.receiver import running_receiver
+from tests.seed_load import everything_happens
 from tests.servers import wait_until
 from tests.stacks import RunningStack, marketplace, running_stack
 
@@ -38,12 +39,7 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]
     }
     with running_receiver() as receiver, running_stack(directory, "--observe", **settings) as stack:
         stack.api.post("webhooks", {"url": receiver.url, "events": ["job:completed", "job:failed"]})
-        agents = SimulatedAgents(stack.facts["urls"]["agents"])
-        story = Story(stack.api, agents, started_at=time.monotonic(), is_interrupted=lambda: False)
-        for step in story.steps():
-            step.run()
-        stack.api.put("mode", {"mode": "sync", "reason": "the live gate"})
-        stack.api.put("mode", {"mode": "queue", "reason": "the live gate"})
+        everything_happens(stack)
         wait_until(lambda: receiver.received, what="a delivery")
         told = time.time()
         # Rules over hours are evaluated once a minute.
