@@ -21,7 +21,7 @@ class AlertListPanel(Panel):
             {
                 "fieldConfig": {"defaults": {"unit": "none"}, "overrides": []},
                 "options": {
-                    "alertInstanceLabelFilter": '{environment=~"$environment"}',
+                    "alertInstanceLabelFilter": '{environment=~"$environment|"}',
                     "alertName": "Marketplace",
                     "dashboardAlerts": False,
                     "datasource": "$datasource",

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from app.domain.breaker import CircuitState
 from app.metrics import BREAKER_STATE, Metric
 from app.promql import MATCHES, Series, Suffix, increase, level, max_by, quantile, rate, select, sum_by
+from monitoring.foreign_metrics import FIRING
 
 #: At least four scrapes, and at least one step of the chart: Grafana fills it in.
 WINDOW = "$__rate_interval"
@@ -85,5 +86,7 @@ def circuit_states() -> str:
 
 
 def _narrowed(what: Series, labels: dict[str, str]) -> dict[str, str]:
+    # An alert on what is absent has no labels of a target.
+    environment = f"{MATCHES}$environment|" if what is FIRING else f"{MATCHES}$environment"
     chosen = {name: f"{MATCHES}${name}" for name in _CHOSEN if name in what.labels}
-    return {"environment": f"{MATCHES}$environment"} | chosen | labels
+    return {"environment": environment} | chosen | labels
