@@ -16,7 +16,7 @@ class AlertListPanel(Panel):
     """Grafana's own list of alerts; grafanalib's is no panel, and its options are those of Grafana 7."""
 
     def to_json_data(self) -> dict[str, Any]:
-        """Return the panel: alerts of the chosen data source, those that are pending or fire."""
+        """Return the panel: our alerts of every data source, because Grafana fills no variable into this option."""
         panel: dict[str, Any] = self.panel_json(
             {
                 "fieldConfig": {"defaults": {"unit": "none"}, "overrides": []},
@@ -24,7 +24,6 @@ class AlertListPanel(Panel):
                     "alertInstanceLabelFilter": '{environment=~"$environment|"}',
                     "alertName": "Marketplace",
                     "dashboardAlerts": False,
-                    "datasource": "$datasource",
                     "groupBy": [],
                     "groupMode": "default",
                     "maxItems": 20,

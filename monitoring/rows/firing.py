@@ -41,7 +41,7 @@ def firing() -> Row:
             ),
             alert_list(
                 "Alerts by Grafana",
-                "The same alerts, as Grafana reads them from the rules of the data source.",
+                "The same alerts, as Grafana reads them from the rules of all its data sources.",
                 width=10,
                 links=[OVERVIEW_BOARD],
             ),

@@ -58,6 +58,12 @@ def _keep_old_key(dashboard: dict[str, Any]) -> None:
     dashboard["sharedCrosshair"] = True
 
 
+def test_an_option_that_an_alert_list_does_not_have_is_found() -> None:
+    dashboard = _dashboard("alert-pipeline")
+    _panel(dashboard, "alertlist")["options"]["limit"] = 10
+    assert [key.rpartition(".")[2] for key in _unknown(dashboard)] == ["limit"]
+
+
 @pytest.mark.parametrize("defect", [_misspell_option, _misspell_query, _misspell_field, _keep_old_key])
 def test_a_key_that_grafana_does_not_know_is_found(defect: Callable[[dict[str, Any]], None]) -> None:
     dashboard = _dashboard("overview")
