@@ -110,7 +110,7 @@ def _drop(part: dict[str, Any], kind: str) -> None:
 
 
 def _without_nulls(part: object) -> object:
-    """Return the part without the keys that have no value; a threshold needs its null: from there on down."""
+    """Return the part without the keys that have no value, but for the null of a first threshold."""
     if isinstance(part, dict):
         return {
             key: _without_nulls(value)

@@ -16,15 +16,19 @@ NEUTRAL = "text"
 PLAIN: Steps = ({"color": GOOD, "value": None},)
 
 
-def bad_from(limit: float, *, uneasy_from: float | None = None) -> Steps:
-    """Return steps that turn red at the limit, and orange before it where that is given."""
-    middle = () if uneasy_from is None else ({"color": UNEASY, "value": uneasy_from},)
-    return ({"color": GOOD, "value": None}, *middle, {"color": BAD, "value": limit})
+def bad_from(limit: float) -> Steps:
+    """Return steps that turn red at the limit."""
+    return ({"color": GOOD, "value": None}, {"color": BAD, "value": limit})
 
 
-def good_from(limit: float, *, uneasy_from: float | None = None) -> Steps:
+def uneasy_from(limit: float) -> Steps:
+    """Return steps that turn orange at the limit: worth a look, but no fault by itself."""
+    return ({"color": GOOD, "value": None}, {"color": UNEASY, "value": limit})
+
+
+def good_from(limit: float, *, poor_from: float | None = None) -> Steps:
     """Return steps that are green from the limit on and red below, with orange between where that is given."""
-    middle = () if uneasy_from is None else ({"color": UNEASY, "value": uneasy_from},)
+    middle = () if poor_from is None else ({"color": UNEASY, "value": poor_from},)
     return ({"color": BAD, "value": None}, *middle, {"color": GOOD, "value": limit})
 
 

@@ -8,8 +8,8 @@ from grafanalib.core import Annotations
 
 from app.domain.breaker import CircuitState
 from app.metrics import ACTIVE_MODE, BREAKER_TURNS, BUILD_INFO
-from app.promql import MATCHES, max_by, select
-from monitoring.panels.scoped import grown, level_now, series
+from app.promql import max_by
+from monitoring.panels.scoped import WINDOW, grown, level_now, series
 from monitoring.panels.targets import DATASOURCE
 
 #: One step of the chart: what was not there a step ago is new.
@@ -18,11 +18,10 @@ _STEP_AGO = "offset $__interval"
 
 def marks() -> Annotations:
     """Return the marks of every dashboard."""
-    within = {"environment": f"{MATCHES}$environment"}
-    turns = grown(("agent", "state", "cause"), BREAKER_TURNS, window="$__rate_interval", state=f"!={CircuitState.OPEN}")
-    opened = grown(("agent", "cause"), BREAKER_TURNS, window="$__rate_interval", state=CircuitState.OPEN)
+    turns = grown(("agent", "state", "cause"), BREAKER_TURNS, window=WINDOW, state=f"!={CircuitState.OPEN}")
+    opened = grown(("agent", "cause"), BREAKER_TURNS, window=WINDOW, state=CircuitState.OPEN)
     mode = level_now(("mode",), ACTIVE_MODE)
-    mode_before = max_by(("environment", "mode"), f"{select(ACTIVE_MODE, **within)} {_STEP_AGO}")
+    mode_before = max_by(("environment", "mode"), f"{series(ACTIVE_MODE)} {_STEP_AGO}")
     return Annotations(
         [
             _mark("Deployments", _new_versions(), "blue", "{{version}} runs", "environment"),

@@ -7,7 +7,7 @@ from typing import Any
 from grafanalib.core import HIDE_VARIABLE, REFRESH_ON_TIME_RANGE_CHANGE, Template, Templating
 
 from app.metrics import AGENT_CALLS, BUILD_INFO, QUEUE_PENDING
-from app.promql import MATCHES, Series, select
+from app.promql import MATCHES, select
 from app.settings.monitoring import MonitoringSettings
 from monitoring.panels.targets import DATASOURCE
 
@@ -20,34 +20,37 @@ ALL = "$__all"
 def variables() -> Templating:
     """Return the variables of every dashboard, the same ones so that links between dashboards keep them."""
     settings = MonitoringSettings()
-    within = {"environment": f"{MATCHES}$environment"}
+    chosen = f"{MATCHES}$environment"
     return Templating(
         [
             Template(name="datasource", label="Data source", type="datasource", query="prometheus"),
-            _labelled("environment", "Environment", BUILD_INFO),
-            _choice("queue", "Queue", QUEUE_PENDING, within),
-            _choice("agent", "Agent", AGENT_CALLS, within),
+            _one("environment", "Environment", select(BUILD_INFO)),
+            _several("queue", "Queue", select(QUEUE_PENDING, environment=chosen)),
+            _several("agent", "Agent", select(AGENT_CALLS, environment=chosen)),
             _constant("runbooks", settings.runbook_url),
             _constant("api", settings.runbook_url.removesuffix("/runbooks") + "/api"),
         ]
     )
 
 
-def _labelled(name: str, label: str, what: Series, **options: Any) -> Template:
-    matchers = options.pop("matchers", {})
-    return Template(
-        name=name,
-        label=label,
-        dataSource=DATASOURCE,
-        query=f"label_values({select(what, **matchers)}, {name})",
-        refresh=REFRESH_ON_TIME_RANGE_CHANGE,
-        **options,
-    )
+def _one(name: str, label: str, selector: str) -> Template:
+    """Return a variable that takes one value of the label of its name."""
+    return Template(**_of_label(name, label, selector))
 
 
-def _choice(name: str, label: str, what: Series, matchers: dict[str, str]) -> Template:
+def _several(name: str, label: str, selector: str) -> Template:
     """Return a variable that takes one value, several, or all, which is where it begins."""
-    return _labelled(name, label, what, matchers=matchers, multi=True, includeAll=True, allValue=_ANY, default=ALL)
+    return Template(**_of_label(name, label, selector), multi=True, includeAll=True, allValue=_ANY, default=ALL)
+
+
+def _of_label(name: str, label: str, selector: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "label": label,
+        "dataSource": DATASOURCE,
+        "query": f"label_values({selector}, {name})",
+        "refresh": REFRESH_ON_TIME_RANGE_CHANGE,
+    }
 
 
 def _constant(name: str, value: str) -> Template:

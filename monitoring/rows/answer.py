@@ -23,7 +23,7 @@ from app.metrics import (
 )
 from app.recorded_series import DRAIN_TIME
 from monitoring.foreign_metrics import FIRING
-from monitoring.panels.colours import bad_from, good_from
+from monitoring.panels.colours import bad_from, good_from, uneasy_from
 from monitoring.panels.figures import stat
 from monitoring.panels.grid import Row
 from monitoring.panels.scoped import greatest, grown, level_now, level_total, ratio, series
@@ -83,7 +83,7 @@ def _health() -> Sequence[Panel]:
             "Until the slower queue is empty at the present rates; infinite while it grows.",
             over_time(greatest((), DRAIN_TIME), "to drain"),
             unit="s",
-            steps=bad_from(DRAIN_SECONDS, uneasy_from=60),
+            steps=bad_from(DRAIN_SECONDS),
             alerts=[alerts.QUEUE_DRAINS_SLOWLY],
             links=[QUEUE_BOARD],
         ),
@@ -101,7 +101,7 @@ def _health() -> Sequence[Panel]:
             "Jobs and messages that came to no good end and wait for a person.",
             over_time(level_total((), DEAD_LETTERS), "waiting"),
             unit="none",
-            steps=bad_from(50, uneasy_from=1),
+            steps=uneasy_from(1),
             alerts=[alerts.DEAD_LETTERS_GROWING],
             links=[QUEUE_BOARD, DEAD_LETTERS_API],
         ),
@@ -133,7 +133,7 @@ def _stops() -> Sequence[Panel]:
             "Agents that are not asked, because they failed too often; their last good answers stand in.",
             over_time(level_total((), BREAKER_STATE, state=CircuitState.OPEN), "open"),
             unit="none",
-            steps=bad_from(2, uneasy_from=1),
+            steps=uneasy_from(1),
             alerts=[alerts.CIRCUIT_OPENED, alerts.ALL_CIRCUITS_OPEN],
             links=[AGENTS_BOARD, BREAKERS_API],
         ),

@@ -57,7 +57,7 @@ def _budget() -> Panel:
         "Share of the last day's error budget that is left, for each objective; below 0 it is overspent.",
         now(greatest(("slo",), BUDGET_LEFT), "{{slo}}"),
         unit="percentunit",
-        steps=good_from(0.5, uneasy_from=0.0),
+        steps=good_from(0.5, poor_from=0.0),
         least=-1,
         most=1,
         links=[OBJECTIVES_BOARD],

@@ -74,7 +74,7 @@ def test_the_first_threshold_has_a_real_null() -> None:
 
 def test_what_is_good_when_it_is_high_is_red_below_its_limit() -> None:
     assert [step["color"] for step in good_from(0.99)] == ["red", "green"]
-    assert [step["color"] for step in good_from(0.5, uneasy_from=0.0)] == ["red", "orange", "green"]
+    assert [step["color"] for step in good_from(0.5, poor_from=0.0)] == ["red", "orange", "green"]
 
 
 def test_queries_have_letters_in_their_order() -> None:
