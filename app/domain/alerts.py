@@ -48,14 +48,22 @@ class Alert:
 QUEUE_BACKED_UP = Alert("MarketplaceQueueBackedUp", AlertType.QUEUE_BACKED_UP, Severity.WARNING)
 QUEUE_DRAINS_SLOWLY = Alert("MarketplaceQueueDrainsSlowly", AlertType.QUEUE_BACKED_UP, Severity.CRITICAL)
 QUEUE_STALLED = Alert("MarketplaceQueueStalled", AlertType.QUEUE_BACKED_UP, Severity.CRITICAL)
+QUEUE_PAUSED = Alert("MarketplaceQueuePaused", AlertType.QUEUE_BACKED_UP, Severity.WARNING)
 NO_WORKERS = Alert("MarketplaceNoWorkers", AlertType.WORKERS_SHORT, Severity.CRITICAL)
 WORKERS_SATURATED = Alert("MarketplaceWorkersSaturated", AlertType.WORKERS_SHORT, Severity.WARNING)
+#: The budgets of docs/decisions/objectives.md. Those of a day and of three exist where Prometheus keeps 7 days.
 JOB_SUCCESS_BURN_FAST = Alert("MarketplaceJobSuccessBurnFast", AlertType.JOB_FAILED, Severity.CRITICAL)
 JOB_SUCCESS_BURN_SLOW = Alert("MarketplaceJobSuccessBurnSlow", AlertType.JOB_FAILED, Severity.WARNING)
+JOB_SUCCESS_BURN_DAY = Alert("MarketplaceJobSuccessBurnDay", AlertType.JOB_FAILED, Severity.WARNING)
+JOB_SUCCESS_BURN_THREE_DAYS = Alert("MarketplaceJobSuccessBurnThreeDays", AlertType.JOB_FAILED, Severity.WARNING)
 JOB_LATENCY_BURN_FAST = Alert("MarketplaceJobLatencyBurnFast", AlertType.QUEUE_BACKED_UP, Severity.CRITICAL)
 JOB_LATENCY_BURN_SLOW = Alert("MarketplaceJobLatencyBurnSlow", AlertType.QUEUE_BACKED_UP, Severity.WARNING)
+JOB_LATENCY_BURN_DAY = Alert("MarketplaceJobLatencyBurnDay", AlertType.QUEUE_BACKED_UP, Severity.WARNING)
+JOB_LATENCY_BURN_THREE_DAYS = Alert("MarketplaceJobLatencyBurnThreeDays", AlertType.QUEUE_BACKED_UP, Severity.WARNING)
 AVAILABILITY_BURN_FAST = Alert("MarketplaceAvailabilityBurnFast", AlertType.API_FAILING, Severity.CRITICAL)
 AVAILABILITY_BURN_SLOW = Alert("MarketplaceAvailabilityBurnSlow", AlertType.API_FAILING, Severity.WARNING)
+AVAILABILITY_BURN_DAY = Alert("MarketplaceAvailabilityBurnDay", AlertType.API_FAILING, Severity.WARNING)
+AVAILABILITY_BURN_THREE_DAYS = Alert("MarketplaceAvailabilityBurnThreeDays", AlertType.API_FAILING, Severity.WARNING)
 DEAD_LETTERS_GROWING = Alert("MarketplaceDeadLettersGrowing", AlertType.JOB_FAILED, Severity.WARNING)
 JOBS_UNACCOUNTED = Alert("MarketplaceJobsUnaccounted", AlertType.JOBS_LOST, Severity.CRITICAL)
 STUCK_PLANS = Alert("MarketplaceStuckPlans", AlertType.PLANS_STUCK, Severity.CRITICAL)
@@ -77,14 +85,21 @@ ALERTS: tuple[Alert, ...] = (
     QUEUE_BACKED_UP,
     QUEUE_DRAINS_SLOWLY,
     QUEUE_STALLED,
+    QUEUE_PAUSED,
     NO_WORKERS,
     WORKERS_SATURATED,
     JOB_SUCCESS_BURN_FAST,
     JOB_SUCCESS_BURN_SLOW,
+    JOB_SUCCESS_BURN_DAY,
+    JOB_SUCCESS_BURN_THREE_DAYS,
     JOB_LATENCY_BURN_FAST,
     JOB_LATENCY_BURN_SLOW,
+    JOB_LATENCY_BURN_DAY,
+    JOB_LATENCY_BURN_THREE_DAYS,
     AVAILABILITY_BURN_FAST,
     AVAILABILITY_BURN_SLOW,
+    AVAILABILITY_BURN_DAY,
+    AVAILABILITY_BURN_THREE_DAYS,
     DEAD_LETTERS_GROWING,
     JOBS_UNACCOUNTED,
     STUCK_PLANS,

@@ -1,8 +1,9 @@
-"""The table of generated files: path in the repository, and the function that returns its text."""
+"""The table of generated files: path within the repository, and the function that returns its text."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from deploy.artifacts.grafana_files import GRAFANA_FILES
 from deploy.artifacts.pages import PAGES
@@ -11,3 +12,12 @@ FILES: Mapping[str, Callable[[], str]] = {
     **{f"docs/reference/{name}": page for name, page in PAGES.items()},
     **GRAFANA_FILES,
 }
+
+
+def write_files(root: Path) -> list[Path]:
+    """Write every file into the repository at `root`; return their paths within it."""
+    for name, document in FILES.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(document(), encoding="utf-8")
+    return [Path(name) for name in FILES]

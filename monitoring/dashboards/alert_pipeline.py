@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from grafanalib.core import Dashboard
 
+from app.domain.dashboards import Dashboard as Board
 from monitoring.panels.board import board
-from monitoring.panels.links import Board
 from monitoring.rows.firing import firing
 from monitoring.rows.rule_health import rule_health
 from monitoring.rows.scrapes import scrapes
@@ -14,7 +14,7 @@ from monitoring.rows.scrapes import scrapes
 def alert_pipeline() -> Dashboard:
     """Return the dashboard."""
     return board(
-        Board.ALERTS,
+        Board.ALERT_PIPELINE,
         "Marketplace: alert pipeline",
         "Which alerts fire, and whether one would arrive: rules, notifications, scrapes.",
         [firing(), rule_health(), scrapes()],

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from grafanalib.core import Dashboard
 
+from app.domain.dashboards import Dashboard as Board
 from monitoring.panels.board import board
-from monitoring.panels.links import Board
 from monitoring.rows.answer import answer
 from monitoring.rows.summary import agents, conservation, queues_and_jobs
 from monitoring.rows.trouble import trouble

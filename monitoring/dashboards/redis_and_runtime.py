@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from grafanalib.core import Dashboard
 
+from app.domain.dashboards import Dashboard as Board
 from monitoring.panels.board import board
-from monitoring.panels.links import Board
 from monitoring.rows.processes import processes
 from monitoring.rows.stores import stores
 from monitoring.rows.web import web
@@ -14,7 +14,7 @@ from monitoring.rows.web import web
 def redis_and_runtime() -> Dashboard:
     """Return the dashboard."""
     return board(
-        Board.RUNTIME,
+        Board.REDIS_AND_RUNTIME,
         "Marketplace: Redis and runtime",
         "What the pipeline stands on: Redis, the database, the API and its processes.",
         [stores(), web(), processes()],

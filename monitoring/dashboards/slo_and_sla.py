@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from grafanalib.core import Dashboard
 
+from app.domain.dashboards import Dashboard as Board
 from monitoring.panels.board import board
-from monitoring.panels.links import Board
 from monitoring.rows.agreements import agreements
 from monitoring.rows.budgets import budgets
 
@@ -13,7 +13,7 @@ from monitoring.rows.budgets import budgets
 def slo_and_sla() -> Dashboard:
     """Return the dashboard."""
     return board(
-        Board.OBJECTIVES,
+        Board.SLO_AND_SLA,
         "Marketplace: SLO and SLA",
         "What is promised, what was kept, and how fast the budget for errors goes.",
         [budgets(), agreements()],

@@ -9,8 +9,9 @@ from typing import Any
 from grafanalib._gen import DashboardEncoder
 from grafanalib.core import Dashboard, DashboardLink, Time, TimePicker
 
+from app.domain.dashboards import Dashboard as Board
 from monitoring.panels.grid import Row, placed
-from monitoring.panels.links import TAG, Board
+from monitoring.panels.links import TAG
 from monitoring.panels.marks import marks
 from monitoring.panels.variables import ALL, variables
 

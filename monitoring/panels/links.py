@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Any
 
 from app.domain.alerts import Alert
+from app.domain.dashboards import Dashboard
 
 #: Tag of every dashboard of ours; the dropdown that leads from one to the next looks for it.
 TAG = "marketplace"
-
-
-class Board(StrEnum):
-    """Every dashboard by its uid, which is part of its address."""
-
-    OVERVIEW = "marketplace-overview"
-    QUEUE = "marketplace-queue-and-jobs"
-    AGENTS = "marketplace-agents-and-breakers"
-    RUNTIME = "marketplace-redis-and-runtime"
-    OBJECTIVES = "marketplace-slo-and-sla"
-    ALERTS = "marketplace-alert-pipeline"
 
 
 def runbook(alert: Alert) -> dict[str, Any]:
@@ -27,7 +16,7 @@ def runbook(alert: Alert) -> dict[str, Any]:
     return _link(f"Runbook: {alert.name}", f"${{runbooks}}/{alert.name}")
 
 
-def detail(board: Board, title: str) -> dict[str, Any]:
+def detail(board: Dashboard, title: str) -> dict[str, Any]:
     """Return the link to another dashboard, with the same time and variables."""
     return _link(title, f"/d/{board}?${{__url_time_range}}&${{__all_variables}}")
 

@@ -20,9 +20,24 @@ from monitoring.rows.ways import OVERVIEW_BOARD, QUEUE_BOARD
 
 #: Alerts on the budget of each objective.
 _ALERTS = {
-    JOB_SUCCESS: (alerts.JOB_SUCCESS_BURN_FAST, alerts.JOB_SUCCESS_BURN_SLOW),
-    LATENCY_OBJECTIVE: (alerts.JOB_LATENCY_BURN_FAST, alerts.JOB_LATENCY_BURN_SLOW),
-    AVAILABILITY: (alerts.AVAILABILITY_BURN_FAST, alerts.AVAILABILITY_BURN_SLOW),
+    JOB_SUCCESS: (
+        alerts.JOB_SUCCESS_BURN_FAST,
+        alerts.JOB_SUCCESS_BURN_SLOW,
+        alerts.JOB_SUCCESS_BURN_DAY,
+        alerts.JOB_SUCCESS_BURN_THREE_DAYS,
+    ),
+    LATENCY_OBJECTIVE: (
+        alerts.JOB_LATENCY_BURN_FAST,
+        alerts.JOB_LATENCY_BURN_SLOW,
+        alerts.JOB_LATENCY_BURN_DAY,
+        alerts.JOB_LATENCY_BURN_THREE_DAYS,
+    ),
+    AVAILABILITY: (
+        alerts.AVAILABILITY_BURN_FAST,
+        alerts.AVAILABILITY_BURN_SLOW,
+        alerts.AVAILABILITY_BURN_DAY,
+        alerts.AVAILABILITY_BURN_THREE_DAYS,
+    ),
 }
 
 
@@ -49,7 +64,7 @@ def _left() -> Sequence[Panel]:
             unit="percentunit",
             steps=good_from(0.0),
             least=None,
-            alerts=[fast for fast, _ in _ALERTS.values()],
+            alerts=[burning[0] for burning in _ALERTS.values()],
             width=8,
         ),
         time_series(

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from grafanalib.core import Panel
 
 from app.domain import alerts
+from app.domain.breaker import TurnCause
 from app.domain.objectives import FLAPS, REFUSAL_SECONDS
 from app.metrics import BREAKER_RECOVERY, BREAKER_REFUSALS, BREAKER_TURNS, FALLBACKS, REFUSAL_DURATION
+from app.promql import MATCHES
 from monitoring.panels.charts import state_timeline, time_series
 from monitoring.panels.colours import bad_from
 from monitoring.panels.grid import Row
@@ -25,7 +27,9 @@ def circuits() -> Row:
 
 
 def _states() -> Sequence[Panel]:
-    turns = grown(("agent",), BREAKER_TURNS, window="10m")
+    # A probe that fails is no flapping: the circuit of an agent that is simply dead opens again each time.
+    cause = f"{MATCHES}{TurnCause.FAILURES}|{TurnCause.RECOVERED}"
+    turns = grown(("agent",), BREAKER_TURNS, window="10m", cause=cause)
     return (
         state_timeline(
             "Circuits over time",
@@ -37,8 +41,8 @@ def _states() -> Sequence[Panel]:
             width=24,
         ),
         time_series(
-            "Changes of state within 10 minutes",
-            f"By agent; more than {FLAPS} mean that the circuit flaps.",
+            "Openings and recoveries within 10 minutes",
+            f"By agent, failed probes not counted; more than {FLAPS} mean that the circuit flaps.",
             over_time(turns, "{{agent}}"),
             unit="short",
             steps=bad_from(FLAPS),

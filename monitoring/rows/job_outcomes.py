@@ -60,7 +60,7 @@ def _outcomes() -> Sequence[Panel]:
         time_series(
             "Time to completion",
             f"From approval or request to completion, by kind of job; {JOB_LATENCY_SECONDS:g} s are promised for 99 of"
-            " 100.",
+            " 100 Phase 1 jobs, nothing for analyses.",
             *percentiles(JOB_LATENCY, ("kind",)),
             unit="s",
             steps=bad_from(JOB_LATENCY_SECONDS),

@@ -93,6 +93,7 @@ def _flow() -> Sequence[Panel]:
             "Whether workers take jobs from each queue, or an operator has paused or drained it.",
             over_time(level_now(("queue",), QUEUE_PAUSED), "{{queue}}"),
             names=PAUSED_OR_NOT,
+            alerts=[alerts.QUEUE_PAUSED],
             links=[QUEUES_API],
         ),
     )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from monitoring.panels.links import Board, api, detail
+from app.domain.dashboards import Dashboard as Board
+from monitoring.panels.links import api, detail
 
 OVERVIEW_BOARD = detail(Board.OVERVIEW, "Overview")
-QUEUE_BOARD = detail(Board.QUEUE, "Queue and jobs")
-AGENTS_BOARD = detail(Board.AGENTS, "Agents and breakers")
-RUNTIME_BOARD = detail(Board.RUNTIME, "Redis and runtime")
-OBJECTIVES_BOARD = detail(Board.OBJECTIVES, "SLO and SLA")
-PIPELINE_BOARD = detail(Board.ALERTS, "Alert pipeline")
+QUEUE_BOARD = detail(Board.QUEUE_AND_JOBS, "Queue and jobs")
+AGENTS_BOARD = detail(Board.AGENTS_AND_BREAKERS, "Agents and breakers")
+RUNTIME_BOARD = detail(Board.REDIS_AND_RUNTIME, "Redis and runtime")
+OBJECTIVES_BOARD = detail(Board.SLO_AND_SLA, "SLO and SLA")
+PIPELINE_BOARD = detail(Board.ALERT_PIPELINE, "Alert pipeline")
 
 DIAGNOSTICS_API = api("/marketplace/diagnostics", "Diagnosis, with ids")
 DEAD_LETTERS_API = api("/marketplace/dead-letters", "Dead letters, with ids")

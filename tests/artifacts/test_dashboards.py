@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from app.domain.alerts import ALERTS, WATCHDOG
+from app.domain.dashboards import Dashboard as Board
 from app.event_only import EVENT_ONLY
 from app.metrics import METRICS
 from monitoring.dashboards import DASHBOARDS
 from monitoring.panels.board import document
-from monitoring.panels.links import Board
 from tests.artifacts.dashboard_lint import explained_alerts, is_event_only, lint
 from tests.artifacts.dashboard_parts import Query, committed, panels, queries
 from tests.artifacts.promql_contract import series_in

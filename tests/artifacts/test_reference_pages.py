@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import known_names
-from deploy.artifacts.__main__ import write_files
-from deploy.artifacts.files import FILES
+from deploy.artifacts.files import FILES, write_files
 from deploy.artifacts.markdown import NOTICE, number
 from deploy.artifacts.pages import PAGES
 
@@ -29,7 +28,7 @@ def test_every_setting_has_a_meaning() -> None:
     assert all(described[name] for name in known_names())
 
 
-def test_every_file_is_written_to_its_place(tmp_path: Path) -> None:
+def test_every_file_is_written_where_it_is_committed(tmp_path: Path) -> None:
     written = write_files(tmp_path)
     assert {str(path) for path in written} == set(FILES)
     assert all((tmp_path / path).stat().st_size for path in written)

@@ -8,13 +8,13 @@ import pytest
 from grafanalib.core import Panel
 
 from app.domain.alerts import QUEUE_BACKED_UP
+from app.domain.dashboards import Dashboard as Board
 from app.event_only import EVENT_ONLY
 from monitoring.panels.board import board, document
 from monitoring.panels.charts import heatmap, time_series
 from monitoring.panels.colours import bad_from, good_from
 from monitoring.panels.figures import stat
 from monitoring.panels.grid import Row
-from monitoring.panels.links import Board
 from monitoring.panels.lists import alert_list, table, text
 from monitoring.panels.targets import buckets, lettered, now, over_time, rows_now
 
