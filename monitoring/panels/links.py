@@ -13,7 +13,7 @@ TAG = "marketplace"
 
 def runbook(alert: Alert) -> dict[str, Any]:
     """Return the link to the page that says what to do about this alert."""
-    return _link(f"Runbook: {alert.name}", f"${{runbooks}}/{alert.name}")
+    return _link(f"Runbook: {alert.name.removeprefix('Marketplace')}", f"${{runbooks}}/{alert.name}")
 
 
 def detail(board: Dashboard, title: str) -> dict[str, Any]:

@@ -78,6 +78,11 @@ def ratio(part: str, whole: str) -> str:
     return f"{part} / {whole}"
 
 
+def named_groups(expression: str) -> str:
+    """Return the expression with a label `group`: Prometheus' own `rule_group` begins with the path of the file."""
+    return f'label_replace({expression}, "group", "$1", "rule_group", ".*;(.*)")'
+
+
 def circuit_states() -> str:
     """Return 0, 1 or 2 for each agent: closed, half open, open."""
     opened = level_now(("agent",), BREAKER_STATE, state=CircuitState.OPEN)

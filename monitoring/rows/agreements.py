@@ -74,8 +74,7 @@ def _kept(
         show="value_and_name",
         decimals=2,
         alerts=explained,
-        width=6,
-        height=6,
+        width=12,
     )
 
 

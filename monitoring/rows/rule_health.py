@@ -22,7 +22,7 @@ from monitoring.foreign_metrics import (
 from monitoring.panels.charts import time_series
 from monitoring.panels.colours import bad_from
 from monitoring.panels.grid import Row
-from monitoring.panels.scoped import WINDOW, greatest, grown, per_second
+from monitoring.panels.scoped import WINDOW, greatest, grown, named_groups, per_second
 from monitoring.panels.targets import over_time
 
 
@@ -32,12 +32,12 @@ def rule_health() -> Row:
 
 
 def _rules() -> Sequence[Panel]:
-    evaluated = greatest(("rule_group",), RULE_EVALUATED)
+    evaluated = named_groups(greatest(("rule_group",), RULE_EVALUATED))
     return (
         time_series(
             "Rules that could not be evaluated",
             "In the chosen step, by group; anything but 0 blinds an alert or a dashboard.",
-            over_time(grown(("rule_group",), RULE_FAILURES, window=WINDOW), "{{rule_group}}"),
+            over_time(named_groups(grown(("rule_group",), RULE_FAILURES, window=WINDOW)), "{{group}}"),
             unit="short",
             steps=bad_from(1),
             alerts=[alerts.METRICS_ABSENT],
@@ -46,7 +46,7 @@ def _rules() -> Sequence[Panel]:
         time_series(
             "Since the last evaluation",
             "Age of what each group of rules says.",
-            over_time(f"time() - {evaluated}", "{{rule_group}}"),
+            over_time(f"time() - {evaluated}", "{{group}}"),
             unit="s",
             width=8,
             alerts=[alerts.WATCHDOG],
@@ -54,7 +54,7 @@ def _rules() -> Sequence[Panel]:
         time_series(
             "Time to evaluate",
             "Time that the last evaluation of each group took.",
-            over_time(greatest(("rule_group",), RULE_DURATION), "{{rule_group}}"),
+            over_time(named_groups(greatest(("rule_group",), RULE_DURATION)), "{{group}}"),
             unit="s",
             width=8,
             alerts=[alerts.WATCHDOG],
@@ -71,7 +71,7 @@ def _notifications() -> Sequence[Panel]:
             over_time(per_second((), ALERTS_ERRORS), "not taken"),
             over_time(per_second((), ALERTS_DROPPED), "given up"),
             unit="ops",
-            width=8,
+            width=6,
             alerts=[alerts.WATCHDOG],
         ),
         time_series(
@@ -79,7 +79,7 @@ def _notifications() -> Sequence[Panel]:
             "Length of Prometheus' own queue.",
             over_time(greatest((), ALERTS_QUEUED), "waiting"),
             unit="short",
-            width=8,
+            width=6,
             alerts=[alerts.WATCHDOG],
         ),
         time_series(
@@ -87,16 +87,16 @@ def _notifications() -> Sequence[Panel]:
             "By state: active, or suppressed by a silence or an inhibition.",
             over_time(greatest(("state",), ALERTS_HELD), "{{state}}"),
             unit="short",
-            width=8,
+            width=6,
             alerts=[alerts.WATCHDOG],
         ),
         time_series(
             "From Alertmanager to receivers",
-            "Notifications per second, by kind of receiver: tried, and failed.",
-            over_time(per_second(("integration",), NOTIFICATIONS), "{{integration}} tried"),
-            over_time(per_second(("integration",), NOTIFICATIONS_FAILED), "{{integration}} failed"),
+            "Notifications per second, to receivers of every kind: tried, and failed.",
+            over_time(per_second((), NOTIFICATIONS), "tried"),
+            over_time(per_second((), NOTIFICATIONS_FAILED), "failed"),
             unit="ops",
-            width=24,
+            width=6,
             alerts=[alerts.WATCHDOG],
         ),
     )

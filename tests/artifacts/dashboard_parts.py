@@ -13,7 +13,7 @@ _FOLDER = Path(__file__).resolve().parents[2] / "monitoring" / "grafana" / "dash
 
 #: What Grafana itself fills in, with a value that it could be.
 _MACROS = {"__rate_interval": "1m", "__interval": "15s", "__range": "24h"}
-_VARIABLE = re.compile(r"\$(?:\{(\w+)[^}]*\}|(\w+))")
+_VARIABLE = re.compile(r"\$(?:\{([a-zA-Z_]\w*)[^}]*\}|([a-zA-Z_]\w*))")
 _LABEL_VALUES = re.compile(r"label_values\((.+), (\w+)\)")
 
 #: Variables of Grafana's own in addresses.

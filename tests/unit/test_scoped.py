@@ -5,7 +5,7 @@ import pytest
 from app.metrics import AGENT_CALLS, JOB_DURATION, QUEUE_PENDING, WORKER_THREADS
 from app.recorded_series import SLO_TARGET
 from monitoring.foreign_metrics import FIRING
-from monitoring.panels.scoped import grown, level_now, level_total, mean_of, per_second, series, total
+from monitoring.panels.scoped import grown, level_now, level_total, mean_of, named_groups, per_second, series, total
 
 
 def test_what_the_reader_has_chosen_narrows_every_series_that_has_the_label() -> None:
@@ -42,3 +42,7 @@ def test_a_mean_is_the_sum_by_the_count() -> None:
     assert "_sum{" in above
     assert "_count{" in below
     assert above.replace("_sum{", "_count{") == below
+
+
+def test_a_group_of_rules_is_named_without_its_file() -> None:
+    assert named_groups("up") == 'label_replace(up, "group", "$1", "rule_group", ".*;(.*)")'
