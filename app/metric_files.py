@@ -1,7 +1,8 @@
 """The files into which processes count together: reads those that prometheus_client writes in its multi-process mode.
 
-Its own reader parses every key of every file at every scrape, which takes 85 ms for 16 processes of ours. Keys are only
-ever appended, so what was parsed once stands for as long as a file has not grown, and reading it anew takes one call.
+Its own reader parses every key of every file at every scrape (docs/decisions/shared-metrics.md has what that costs).
+Keys are only ever appended, so what was parsed once stands for as long as a file has not grown, and reading it anew
+takes one call.
 
 The format: 4 bytes with the length in use, 4 of padding; then for each value 4 bytes with the length of its key, the
 key as JSON, padding to 8 bytes, the value and a timestamp as doubles (prometheus_client/mmap_dict.py, version 0.26).

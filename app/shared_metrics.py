@@ -92,7 +92,7 @@ class SharedMetrics(Collector):
     def _sweep(self) -> None:
         """Remove the gauges of processes that have died."""
         owners = {path.stem.rpartition("_")[2] for path in self._directory.glob("gauge_live*.db")}
-        for process_id in map(int, owners - {str(os.getpid())}):
+        for process_id in map(int, filter(str.isdecimal, owners - {str(os.getpid())})):
             with _open_lock(self._directory, process_id) as lock, contextlib.suppress(BlockingIOError):
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 _remove_gauges(self._directory, process_id)

@@ -38,6 +38,6 @@ def test_a_short_benchmark_measures_both_sides_and_judges_them(tmp_path: Path) -
     assert report["stuck"]["SQLite"]["no_job"]["most"] >= 0
     assert report["shares"]["SQLite"]["ours"]["statements"] > 0
     assert report["backlog"]["SQLite"]["hints_per_second"] > 0
-    assert report["scrape"]["16"]["p50"] > 0
+    assert report["scrape"]["16 processes"]["p50"] > 0
     assert set(report["sweeper"]["SQLite"]) == {"10", "300"}
     assert (ended.returncode == 6) == bool(report["missed"])
