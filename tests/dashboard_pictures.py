@@ -12,12 +12,14 @@ from pathlib import Path
 import click
 
 from deploy.local.stack import CHANNELS
-from deploy.local.story import OPEN_SECONDS, SimulatedAgents
+from deploy.local.story import SimulatedAgents
 from tests.quiet.steady_load import SteadyLoad
 from tests.seed_load import everything_happens
 from tests.stacks import marketplace, running_stack
 
 _PICTURES = Path("docs/pictures")
+#: Short enough for the story, long enough for circuits that do not flap.
+_OPEN_SECONDS = "25"
 
 
 @click.command
@@ -26,7 +28,7 @@ def pictures(*, minutes: float) -> None:
     """Run the stack, load it, draw."""
     settings = {
         "MARKETPLACE_MONITORING__SCRAPE_SECONDS": "1",
-        "MARKETPLACE_BREAKERS__OPEN_SECONDS": str(OPEN_SECONDS),
+        "MARKETPLACE_BREAKERS__OPEN_SECONDS": _OPEN_SECONDS,
     }
     with (
         tempfile.TemporaryDirectory(prefix="marketplace-pictures-") as name,
