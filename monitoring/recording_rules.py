@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from app.domain.jobs import QUEUES, JobKind
 from app.domain.objectives import AVAILABILITY, BURN_RATES, JOB_LATENCY, JOB_LATENCY_SECONDS, JOB_SUCCESS, Objective
+from app.domain.processes import ProcessRole
 from app.metrics import (
     BUILD_INFO,
     HTTP_DURATION,
@@ -102,7 +103,7 @@ def _queues() -> Iterator[RecordingRule]:
 
 def _busy(kind: JobKind, queue: str) -> str:
     """Return the share of busy threads; jobs that run in place are active too, so it could pass 1."""
-    threads = sum_by(_HERE, select(WORKER_THREADS, kind=kind))
+    threads = sum_by(_HERE, select(WORKER_THREADS, kind=kind, role=ProcessRole.WORKER))
     return f"clamp_max({level(QUEUE_ACTIVE, _HERE, queue=queue)} / ({threads} > 0), 1)"
 
 

@@ -24,6 +24,7 @@ from app.api.problems import tell_problems
 from app.api.queue_archive import archive
 from app.api.queues import queues
 from app.api.rate_limits import RateLimits
+from app.api.runbooks import runbooks
 from app.api.tasks import tasks
 from app.api.webhooks import webhooks
 from app.api.wiring import give_runtime
@@ -56,7 +57,7 @@ def create_app(runtime: WebRuntime) -> APIFlask:
     guard_access(app, runtime.tokens, limits.count_failure())
     limits.apply(app)
     tell_problems(app, runtime.metrics)
-    for blueprint in (*_WORK, *_OPERATION, docs):
+    for blueprint in (*_WORK, *_OPERATION, docs, runbooks):
         app.register_blueprint(blueprint)
     complete_document(app, channels=runtime.gateway.channels)
     return app

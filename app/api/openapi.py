@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -14,6 +14,7 @@ from pydantic.alias_generators import to_camel
 from app.api.analysis import AnalysisRequest, PlanImport, UploadForm
 from app.api.operation import Operation, is_id, models_of, operation_of, problem_answer, reference
 from app.api.problems import Problem
+from app.domain.alerts import ALERTS
 from app.domain.channels import CHANNEL_PATTERN
 
 DESCRIPTION = """Analyses of marketplaces become plans, an approved plan becomes tasks.
@@ -24,7 +25,11 @@ Send `Authorization: Bearer <token>`. Roles: `viewer` reads, `approver` also ask
 SECURITY = {"bearer": {"type": "http", "scheme": "bearer", "description": "A token of the form `mp_...`"}}
 
 _UUID = {"type": "string", "format": "uuid"}
-_AGENT_NAME = {"type": "string", "pattern": CHANNEL_PATTERN}
+#: What a part of a path can be that is no id.
+_NAMES: Mapping[str, Mapping[str, Any]] = {
+    "agent": {"type": "string", "pattern": CHANNEL_PATTERN},
+    "alert": {"type": "string", "enum": [alert.name for alert in ALERTS]},
+}
 
 _GUARDED = (
     HTTPStatus.UNAUTHORIZED,
@@ -69,7 +74,7 @@ def _complete_operation(described: dict[str, Any], operation: Operation) -> None
     for parameter in described["parameters"]:
         parameter["schema"] = _given(parameter["schema"])
         if parameter["in"] == "path":
-            schema = _UUID if is_id(parameter["name"]) else _AGENT_NAME
+            schema = _UUID if is_id(parameter["name"]) else _NAMES[parameter["name"]]
             parameter.update(name=to_camel(parameter["name"]), required=True, schema=dict(schema))
     if operation.form is not None:
         described["requestBody"] = {"content": {"multipart/form-data": {"schema": reference(operation.form)}}}

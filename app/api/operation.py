@@ -84,7 +84,7 @@ def operation(
 
 
 def is_id(name: str) -> bool:
-    """Tell whether a part of a path, by its name, is the id of something; else it is the name of an agent."""
+    """Tell whether a part of a path, by its name, is the id of something; else an agent or an alert is named."""
     return name.endswith(("_id", "Id"))
 
 

@@ -36,8 +36,8 @@ def _at_work() -> Sequence[Panel]:
         ),
         time_series(
             "Worker threads",
-            "Threads that run jobs, of all processes together.",
-            over_time(total(("kind",), WORKER_THREADS), "{{kind}}"),
+            "Threads that run jobs, of all processes together; those of quarantine workers take either kind.",
+            over_time(total(("role", "kind"), WORKER_THREADS), "{{role}}, {{kind}}"),
             unit="short",
             alerts=[alerts.NO_WORKERS, alerts.WORKERS_SATURATED],
         ),

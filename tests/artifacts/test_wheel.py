@@ -36,3 +36,9 @@ def test_the_wheel_holds_what_is_read_beside_the_code(pattern: str, wheel: set[s
     files = {str(path.relative_to(_ROOT)) for path in _ROOT.glob(pattern)}
     assert files
     assert files <= wheel
+
+
+def test_the_wheel_holds_the_runbooks_that_the_web_process_shows(wheel: set[str]) -> None:
+    runbooks = {f"app/runbooks/{path.name}" for path in (_ROOT / "docs/runbooks").glob("*.md")}
+    assert runbooks
+    assert runbooks <= wheel

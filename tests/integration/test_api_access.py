@@ -41,6 +41,8 @@ PUBLIC = {
     "/api/health/ready",
     "/api/health/redis",
     "/api/health/database",
+    "/runbooks",
+    "/runbooks/<alert>",
 }
 
 

@@ -65,11 +65,13 @@ WITH_INPUT = [
     "retry_dead_letters",
     "discard_dead_letter",
     "export_dead_letters",
+    "show_runbook",
 ]
 WITHOUT_INPUT = [
     "show_index",
     "show_docs",
     "show_document",
+    "show_runbooks",
     "tell_metrics",
     "tell_live",
     "tell_ready",
