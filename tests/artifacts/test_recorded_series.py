@@ -23,7 +23,7 @@ _IN_TIME = 'marketplace_job_completion_seconds_bucket{environment="test",kind="p
 _OK = 'marketplace_http_request_duration_seconds_count{environment="test",method="GET",status="2xx"}'
 _BROKEN = 'marketplace_http_request_duration_seconds_count{environment="test",method="GET",status="5xx"}'
 _ACTIVE = 'marketplace_queue_active_jobs{environment="test",queue="phase1-tasks"}'
-_THREADS = 'marketplace_worker_threads{environment="test",instance="a",kind="phase1"}'
+_THREADS = 'marketplace_worker_threads{environment="test",role="worker",instance="a",kind="phase1"}'
 _BUILD = 'marketplace_build_info{environment="test",version="1"}'
 
 _DRAIN = 'queue:drain_seconds:estimate{environment="test",queue="phase1-tasks"}'

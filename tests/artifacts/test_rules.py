@@ -15,8 +15,8 @@ from app.metrics import METRICS
 from app.recorded_series import ERROR_WINDOWS, RECORDED, fitting_windows
 from app.settings.monitoring import MonitoringSettings
 from deploy.artifacts.rule_documents import RECORDING_FILE, documents, rule_groups, rules_by_family
+from tests.artifacts.promql_contract import problems, selectors
 from tests.prometheus_tools import promtool
-from tests.promql import selectors, unknown_in
 
 #: Hours, and the long and the short windows of the burn rates that fit.
 RETENTIONS: Mapping[int, set[tuple[str, str]]] = {
@@ -96,7 +96,7 @@ def test_every_alert_of_the_catalogue_has_a_rule() -> None:
 @pytest.mark.parametrize("expression", _expressions(_EVERYTHING))
 def test_an_expression_names_series_and_labels_of_the_tables_only(expression: str) -> None:
     assert expression == "vector(1)" or selectors(expression)
-    assert unknown_in(expression) == []
+    assert problems(expression) == []
 
 
 def test_levels_are_never_summed() -> None:

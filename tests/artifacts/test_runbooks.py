@@ -12,9 +12,8 @@ import pytest
 
 from app.cli.main import marketplace
 from app.domain.alerts import ALERTS
-from app.promql import TARGET_LABELS
 from tests.alert_cases import RULES
-from tests.promql import KNOWN, selectors, unknown_in
+from tests.artifacts.promql_contract import problems
 
 _ROOT = Path(__file__).resolve().parents[2]
 _FOLDER = _ROOT / "docs" / "runbooks"
@@ -58,10 +57,7 @@ def test_every_query_of_a_runbook_names_what_the_tables_have(path: Path) -> None
     queries = re.findall(r"^```promql\n(.*?)^```", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     assert queries
     for query in queries:
-        assert unknown_in(query) == []
-        known = TARGET_LABELS.union(*(KNOWN[selector.name] for selector in selectors(query)))
-        kept = {label for labels in re.findall(r"\b(?:by|on) \(([^)]*)\)", query) for label in labels.split(", ")}
-        assert kept <= known
+        assert problems(query) == []
 
 
 @each_document
