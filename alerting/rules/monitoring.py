@@ -25,7 +25,7 @@ def monitoring_rules(environment: str, expressions: Iterable[str]) -> tuple[Aler
             summary="{{ $labels.job }} {{ $labels.instance }} is not there",
             description="Prometheus has got no metrics from {{ $labels.job }} {{ $labels.instance }} of"
             " {{ $labels.environment }} for a minute: the process is gone, hangs, or cannot be reached.",
-            dashboard=Dashboard.REDIS_AND_RUNTIME,
+            dashboard=Dashboard.ALERT_PIPELINE,
             key=("job", "instance"),
             for_seconds=60,
         ),

@@ -13,6 +13,7 @@ import click
 from app.cli.exit_codes import ExitCode
 from app.cli.output import json_option, print_json, print_table, say
 from app.domain.errors import InvalidInputError
+from app.settings import load_settings
 from monitoring.rendering.dashboard import Dashboard, read_dashboard
 from monitoring.rendering.dashboard_files import dashboard_files, named_file
 from monitoring.rendering.drawn import DrawnDashboard, draw
@@ -59,7 +60,12 @@ def list_dashboards(*, as_json: bool) -> None:
 @click.option("--var", "assignments", multiple=True, metavar="NAME=VALUE", help="Value of a variable; may be repeated.")
 @click.option("--width", type=click.IntRange(320, 4000), default=1440, show_default=True, help="Pixels of a page.")
 @click.option("--theme", type=click.Choice(["auto", "light", "dark"]), default="auto", show_default=True)
-@click.option("--scrape-interval", default="15s", show_default=True, help="How often Prometheus scrapes.")
+@click.option(
+    "--scrape-interval",
+    default=lambda: f"{load_settings().monitoring.scrape_seconds}s",
+    show_default="MARKETPLACE_MONITORING__SCRAPE_SECONDS, 5s",
+    help="How often Prometheus scrapes.",
+)
 @click.option(
     "--timeout", type=click.FloatRange(0.1, 600), default=30, show_default=True, help="Seconds for one query."
 )
