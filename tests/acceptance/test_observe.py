@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import requests
-from tests.prometheus_server import need_prometheus
 
+from tests.prometheus_server import need_prometheus
 from tests.servers import wait_until
 from tests.stacks import clean_environment, lives, marketplace, running_stack
 
