@@ -18,7 +18,7 @@ from tests.prometheus_server import running_prometheus
 from tests.servers import free_port
 
 _FOLDER = Path(__file__).parent / "dashboards"
-_TIMES = ("--from", "1h", "--to", "2026-03-01T12:00:00")
+_TIMES = ("--from", "1h", "--to", "2026-03-01T12:00:00", "--scrape-interval", "15s")
 _HOSTILE = "<script>alert(1)</script><img src=x onerror=y>]]>&amp;"
 
 
@@ -276,6 +276,18 @@ def test_every_query_is_listed_as_it_was_asked(render: Render) -> None:
     assert panels["Finished jobs"]["targets"][0]["expr"] == "sum by (outcome) (rate(test_finished_total[1m]))"
     assert panels["Deploy"]["type"] == "annotation"
     assert panels["Nothing here"]["empty"]
+
+
+def test_no_step_is_shorter_than_the_pause_between_scrapes_that_the_settings_name(
+    render: Render, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = []
+    for every in ("15", "10"):
+        monkeypatch.setenv("MARKETPLACE_MONITORING__SCRAPE_SECONDS", every)
+        panels = render(_FOLDER / "kinds.json", "--json", times=_TIMES[:-2]).document["panels"]
+        points += [target["points"] for one in panels if one["panel"] == "Depth" for target in one["targets"]]
+    assert points[0] == 2 * 241
+    assert points[1] > points[0]
 
 
 def test_a_query_that_is_refused_fails_the_run_and_is_shown_in_its_panel(render: Render, tmp_path: Path) -> None:
