@@ -101,7 +101,8 @@ def test_a_failed_job_moves_its_alert_and_the_watchdog_reaches_alertmanager(obse
         seconds=60,
         what="Watchdog to reach Alertmanager",
     )
-    assert watchdog[0]["annotations"]["runbook_url"].endswith("/MarketplaceWatchdog")
+    runbook = requests.get(watchdog[0]["annotations"]["runbook_url"], timeout=5)
+    assert "<title>MarketplaceWatchdog</title>" in runbook.text
     fired = {
         found["metric"]["alertname"]
         for found in _ask(observed, 'count by (alertname) (count_over_time(ALERTS{alertstate="firing"}[10m]))')
