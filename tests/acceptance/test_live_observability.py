@@ -23,6 +23,8 @@ pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
 
 #: At one scrape a second, some seconds are enough for every rate to see what has happened.
 _SAMPLES_SECONDS = 20.0
+#: Web, worker, quarantine, scheduler, Prometheus, Alertmanager.
+_TARGETS = 6
 #: Panels that may be empty while nothing has happened, at most.
 _EVENT_ONLY_PANELS = 5
 
@@ -39,6 +41,12 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]
     }
     with running_receiver() as receiver, running_stack(directory, "--observe", **settings) as stack:
         stack.api.post("webhooks", {"url": receiver.url, "events": ["job:completed", "job:failed"]})
+        # What a counter counted before its first scrape is growth that nobody sees; targets are found after 5 s.
+        wait_until(
+            lambda: len(_ask(stack, "count_over_time(up[1m]) >= 2 and up == 1")) == _TARGETS,
+            seconds=60,
+            what="every target to be scraped twice",
+        )
         everything_happens(stack)
         wait_until(lambda: receiver.received, what="a delivery")
         told = time.time()
