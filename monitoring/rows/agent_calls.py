@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from grafanalib.core import Panel
 
@@ -36,17 +37,23 @@ def agent_limits() -> Row:
     return Row("Timeouts, bulkheads and retry budgets", _limits(), collapsed=True)
 
 
+def error_rates(title: str, links: Sequence[dict[str, Any]] = ()) -> Panel:
+    """Return the panel with the share of failed calls of each agent."""
+    return time_series(
+        title,
+        "Share of the calls in the last 5 minutes that failed; no line where there were none.",
+        over_time(level_now(("agent",), AGENT_ERROR_RATE), "{{agent}}"),
+        unit="percentunit",
+        steps=bad_from(AGENT_ERROR_RATIO),
+        most=1,
+        alerts=[alerts.CIRCUIT_OPENED],
+        links=links,
+    )
+
+
 def _calls() -> Sequence[Panel]:
     return (
-        time_series(
-            "Failed calls by agent",
-            "Share of the calls in the last 5 minutes that failed; no line where there were none.",
-            over_time(level_now(("agent",), AGENT_ERROR_RATE), "{{agent}}"),
-            unit="percentunit",
-            steps=bad_from(AGENT_ERROR_RATIO),
-            most=1,
-            alerts=[alerts.CIRCUIT_OPENED],
-        ),
+        error_rates("Failed calls by agent"),
         time_series(
             "Calls by outcome",
             "Per second, all chosen agents together.",

@@ -8,10 +8,9 @@ from grafanalib.core import Panel
 
 from app.domain import alerts
 from app.domain.jobs import JobKind, JobStatus
-from app.domain.objectives import AGENT_ERROR_RATIO, JOB_LATENCY_SECONDS, JOB_SUCCESS
+from app.domain.objectives import JOB_LATENCY_SECONDS, JOB_SUCCESS
 from app.domain.objectives import QUEUE_DEPTH as DEPTH_LIMIT
 from app.metrics import (
-    AGENT_ERROR_RATE,
     JOB_DURATION,
     JOB_LATENCY,
     JOB_RETRIES,
@@ -31,6 +30,7 @@ from monitoring.panels.grid import Row
 from monitoring.panels.latencies import percentiles
 from monitoring.panels.scoped import circuit_states, level_now, level_total, mean_of, per_second, ratio
 from monitoring.panels.targets import over_time
+from monitoring.rows.agent_calls import error_rates
 from monitoring.rows.names import CIRCUITS
 from monitoring.rows.ways import AGENTS_BOARD, BREAKERS_API, OBJECTIVES_BOARD, QUEUE_BOARD, QUEUES_API
 
@@ -126,16 +126,7 @@ def _jobs() -> Sequence[Panel]:
 
 def _agents() -> Sequence[Panel]:
     return (
-        time_series(
-            "Error rate per agent",
-            "Share of the calls in the last 5 minutes that failed; no line where there were none.",
-            over_time(level_now(("agent",), AGENT_ERROR_RATE), "{{agent}}"),
-            unit="percentunit",
-            steps=bad_from(AGENT_ERROR_RATIO),
-            most=1,
-            alerts=[alerts.CIRCUIT_OPENED],
-            links=[AGENTS_BOARD],
-        ),
+        error_rates("Error rate per agent", [AGENTS_BOARD]),
         state_timeline(
             "Circuit breaker state per agent",
             "One lane per agent: calls pass (closed), a few try (half open), none pass (open).",
