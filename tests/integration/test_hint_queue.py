@@ -77,7 +77,8 @@ def test_of_several_who_wait_one_gets_the_hint(hints: HintQueue, client: Redis) 
 
 
 def test_nobody_waits_longer_than_half_of_what_the_client_waits_for_an_answer(redis_url: str) -> None:
-    client = fail_fast_client(RedisSettings(url=SecretStr(redis_url)), LiveMetrics())
+    # The server ends a wait up to a tenth of a second late: it looks ten times a second.
+    client = fail_fast_client(RedisSettings(url=SecretStr(redis_url), fail_fast_timeout_seconds=1.0), LiveMetrics())
     assert HintQueue(client, "{nothing-comes}").take([QUEUE], limit=1, wait_seconds=60) == []
     client.close()
 
