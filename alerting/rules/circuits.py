@@ -41,7 +41,6 @@ CIRCUIT_RULES = (
         description="Calls to {{ $labels.agent }} in {{ $labels.environment }} failed one after the other, or somebody"
         " opened its circuit. It is not called; last good answers stand in.",
         dashboard=Dashboard.AGENTS_AND_BREAKERS,
-        key=("agent",),
     ),
     AlertRule(
         ALL_CIRCUITS_OPEN,
@@ -59,7 +58,6 @@ CIRCUIT_RULES = (
         description="{{ $labels.agent }} of {{ $labels.environment }} recovers and fails again. Its probes succeed, and"
         " its work does not.",
         dashboard=Dashboard.AGENTS_AND_BREAKERS,
-        key=("agent",),
         for_seconds=120,
         keep_firing_seconds=300,
     ),
@@ -72,7 +70,6 @@ CIRCUIT_RULES = (
         description="{{ $value | humanizePercentage }} of the calls to {{ $labels.agent }} that were refused in"
         f" {{{{ $labels.environment }}}} within 5 minutes took more than {REFUSAL_SECONDS:g} s.",
         dashboard=Dashboard.AGENTS_AND_BREAKERS,
-        key=("agent",),
         for_seconds=120,
     ),
 )

@@ -39,7 +39,6 @@ DEPENDENCY_RULES = (
         description="{{ $labels.job }} {{ $labels.instance }} of {{ $labels.environment }} has opened"
         " {{ $value | humanizePercentage }} of the connections that its {{ $labels.client }} client may open.",
         dashboard=Dashboard.REDIS_AND_RUNTIME,
-        key=("job", "instance", "client"),
         for_seconds=60,
     ),
     AlertRule(

@@ -38,7 +38,6 @@ JOB_RULES = (
         description="{{ $value | humanize }} jobs or messages of {{ $labels.environment }} came to no good end within 5"
         " minutes (kind {{ $labels.kind }}, class {{ $labels.error_class }}). Each is kept until somebody decides.",
         dashboard=Dashboard.QUEUE_AND_JOBS,
-        key=("kind", "error_class"),
     ),
     AlertRule(
         JOBS_UNACCOUNTED,
@@ -49,7 +48,6 @@ JOB_RULES = (
         description="{{ $value }} losses of the kind {{ $labels.loss }} were found in the database of"
         " {{ $labels.environment }}. None should ever be.",
         dashboard=Dashboard.OVERVIEW,
-        key=("loss",),
         for_seconds=60,
         keep_firing_seconds=300,
     ),
@@ -61,7 +59,6 @@ JOB_RULES = (
         description="{{ $value }} plans of {{ $labels.environment }} make no progress although they should. Cause:"
         " {{ $labels.cause }}. What the scheduler can mend it mends within seconds.",
         dashboard=Dashboard.OVERVIEW,
-        key=("cause",),
         for_seconds=60,
     ),
     AlertRule(
@@ -72,6 +69,5 @@ JOB_RULES = (
         description="{{ $value | humanize }} exceptions that nobody expected within 5 minutes in {{ $labels.place }} of"
         " {{ $labels.environment }}. Each is in the log with its traceback.",
         dashboard=Dashboard.REDIS_AND_RUNTIME,
-        key=("place",),
     ),
 )

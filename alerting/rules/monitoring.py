@@ -26,7 +26,6 @@ def monitoring_rules(environment: str, expressions: Iterable[str]) -> tuple[Aler
             description="Prometheus has got no metrics from {{ $labels.job }} {{ $labels.instance }} of"
             " {{ $labels.environment }} for a minute: the process is gone, hangs, or cannot be reached.",
             dashboard=Dashboard.ALERT_PIPELINE,
-            key=("job", "instance"),
             for_seconds=60,
         ),
         *_absences(environment, required_metrics(expressions)),
@@ -71,7 +70,6 @@ def _absence(name: str, expr: str, labels: dict[str, str]) -> AlertRule:
         summary="Metric {{ $labels.metric }} is missing",
         description="No process of {{ $labels.environment }} tells {{ $labels.metric }}: rules that read it are blind.",
         dashboard=Dashboard.ALERT_PIPELINE,
-        key=("metric",),
         for_seconds=60,
         labels={"metric": name, **labels},
     )

@@ -93,6 +93,5 @@ def _rule(objective: Objective, burn: BurnRate, alert: Alert) -> AlertRule:
         f" {{{{ $labels.environment }}}}, {burn.factor:g} times as many as the objective of {objective.target:.1%}"
         " allows, or more.",
         dashboard=Dashboard.SLO_AND_SLA,
-        key=("slo",),
         keep_firing_seconds=120,
     )

@@ -54,7 +54,6 @@ QUEUE_RULES = (
         description=f"More than {QUEUE_DEPTH} jobs wait in {{{{ $labels.queue }}}} of {{{{ $labels.environment }}}},"
         f" and the oldest of those that could start has waited for more than {OLDEST_SECONDS:g} s.",
         dashboard=Dashboard.QUEUE_AND_JOBS,
-        key=("queue",),
         for_seconds=30,
     ),
     AlertRule(
@@ -67,7 +66,6 @@ QUEUE_RULES = (
         f" as they end, or faster. Emptying it would take more than {DRAIN_SECONDS / 60:g} minutes; +Inf means that it"
         " grows.",
         dashboard=Dashboard.QUEUE_AND_JOBS,
-        key=("queue",),
         # A burst of approvals outruns any set of workers for a while, and that is no reason to wake anybody.
         for_seconds=120,
     ),
@@ -79,7 +77,6 @@ QUEUE_RULES = (
         description="Jobs of {{ $labels.queue }} in {{ $labels.environment }} could start and workers show that they"
         " live, but no attempt has ended for minutes.",
         dashboard=Dashboard.QUEUE_AND_JOBS,
-        key=("queue",),
         for_seconds=30,
     ),
     AlertRule(
@@ -90,7 +87,6 @@ QUEUE_RULES = (
         description="Somebody has paused or drained {{ $labels.queue }} of {{ $labels.environment }}; its jobs wait"
         " until it is resumed.",
         dashboard=Dashboard.QUEUE_AND_JOBS,
-        key=("queue",),
         for_seconds=900,
     ),
     AlertRule(
@@ -102,7 +98,6 @@ QUEUE_RULES = (
         description="No worker of {{ $labels.environment }} has shown lately that it lives. The oldest job of"
         " {{ $labels.queue }} has been due for {{ $value | humanizeDuration }}.",
         dashboard=Dashboard.QUEUE_AND_JOBS,
-        key=("queue",),
         for_seconds=15,
     ),
     AlertRule(
@@ -113,7 +108,6 @@ QUEUE_RULES = (
         description=f"More than {BUSY_RATIO:.0%} of the workers' threads for {{{{ $labels.kind }}}} jobs in"
         " {{ $labels.environment }} have been busy for 5 minutes; what comes now waits.",
         dashboard=Dashboard.QUEUE_AND_JOBS,
-        key=("kind",),
         for_seconds=300,
     ),
 )

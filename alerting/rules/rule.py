@@ -15,8 +15,8 @@ from app.settings.monitoring import MonitoringSettings
 class AlertRule:
     """One rule. Its panels on `dashboard` are those that name the alert.
 
-    `summary` and `description` are templates of Prometheus; `key` names the labels that, beside the environment, tell
-    one issue from another. All of these labels, and no others, may stand in the templates.
+    `summary` and `description` are templates of Prometheus; the environment and the labels of the alert's subject, and
+    no others, may stand in them.
     """
 
     alert: Alert
@@ -26,7 +26,6 @@ class AlertRule:
     summary: str
     description: str
     dashboard: Dashboard
-    key: tuple[str, ...] = ()
     for_seconds: int = 0
     #: An alert goes on for so long after its cause has ended, so that one that comes and goes is one issue.
     keep_firing_seconds: int = 60

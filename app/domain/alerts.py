@@ -43,44 +43,145 @@ class Alert:
     name: str
     type: AlertType
     severity: Severity
+    #: The labels that, beside the environment, tell one issue from another.
+    subject: tuple[str, ...] = ()
+    #: What alerts on one cause share, so that the worse one is a rise in severity and not a second issue.
+    issue: str = ""
 
 
-QUEUE_BACKED_UP = Alert("MarketplaceQueueBackedUp", AlertType.QUEUE_BACKED_UP, Severity.WARNING)
-QUEUE_DRAINS_SLOWLY = Alert("MarketplaceQueueDrainsSlowly", AlertType.QUEUE_BACKED_UP, Severity.CRITICAL)
-QUEUE_STALLED = Alert("MarketplaceQueueStalled", AlertType.QUEUE_BACKED_UP, Severity.CRITICAL)
-QUEUE_PAUSED = Alert("MarketplaceQueuePaused", AlertType.QUEUE_BACKED_UP, Severity.WARNING)
-NO_WORKERS = Alert("MarketplaceNoWorkers", AlertType.WORKERS_SHORT, Severity.CRITICAL)
-WORKERS_SATURATED = Alert("MarketplaceWorkersSaturated", AlertType.WORKERS_SHORT, Severity.WARNING)
+QUEUE_BACKED_UP = Alert(
+    "MarketplaceQueueBackedUp",
+    AlertType.QUEUE_BACKED_UP,
+    Severity.WARNING,
+    subject=("queue",),
+    issue="MarketplaceQueueBehind",
+)
+QUEUE_DRAINS_SLOWLY = Alert(
+    "MarketplaceQueueDrainsSlowly",
+    AlertType.QUEUE_BACKED_UP,
+    Severity.CRITICAL,
+    subject=("queue",),
+    issue="MarketplaceQueueBehind",
+)
+QUEUE_STALLED = Alert(
+    "MarketplaceQueueStalled",
+    AlertType.QUEUE_BACKED_UP,
+    Severity.CRITICAL,
+    subject=("queue",),
+    issue="MarketplaceQueueBehind",
+)
+QUEUE_PAUSED = Alert("MarketplaceQueuePaused", AlertType.QUEUE_BACKED_UP, Severity.WARNING, subject=("queue",))
+NO_WORKERS = Alert("MarketplaceNoWorkers", AlertType.WORKERS_SHORT, Severity.CRITICAL, subject=("queue",))
+WORKERS_SATURATED = Alert("MarketplaceWorkersSaturated", AlertType.WORKERS_SHORT, Severity.WARNING, subject=("kind",))
 #: The budgets of docs/decisions/objectives.md. Those of a day and of three exist where Prometheus keeps 7 days.
-JOB_SUCCESS_BURN_FAST = Alert("MarketplaceJobSuccessBurnFast", AlertType.JOB_FAILED, Severity.CRITICAL)
-JOB_SUCCESS_BURN_SLOW = Alert("MarketplaceJobSuccessBurnSlow", AlertType.JOB_FAILED, Severity.WARNING)
-JOB_SUCCESS_BURN_DAY = Alert("MarketplaceJobSuccessBurnDay", AlertType.JOB_FAILED, Severity.WARNING)
-JOB_SUCCESS_BURN_THREE_DAYS = Alert("MarketplaceJobSuccessBurnThreeDays", AlertType.JOB_FAILED, Severity.WARNING)
-JOB_LATENCY_BURN_FAST = Alert("MarketplaceJobLatencyBurnFast", AlertType.QUEUE_BACKED_UP, Severity.CRITICAL)
-JOB_LATENCY_BURN_SLOW = Alert("MarketplaceJobLatencyBurnSlow", AlertType.QUEUE_BACKED_UP, Severity.WARNING)
-JOB_LATENCY_BURN_DAY = Alert("MarketplaceJobLatencyBurnDay", AlertType.QUEUE_BACKED_UP, Severity.WARNING)
-JOB_LATENCY_BURN_THREE_DAYS = Alert("MarketplaceJobLatencyBurnThreeDays", AlertType.QUEUE_BACKED_UP, Severity.WARNING)
-AVAILABILITY_BURN_FAST = Alert("MarketplaceAvailabilityBurnFast", AlertType.API_FAILING, Severity.CRITICAL)
-AVAILABILITY_BURN_SLOW = Alert("MarketplaceAvailabilityBurnSlow", AlertType.API_FAILING, Severity.WARNING)
-AVAILABILITY_BURN_DAY = Alert("MarketplaceAvailabilityBurnDay", AlertType.API_FAILING, Severity.WARNING)
-AVAILABILITY_BURN_THREE_DAYS = Alert("MarketplaceAvailabilityBurnThreeDays", AlertType.API_FAILING, Severity.WARNING)
-DEAD_LETTERS_GROWING = Alert("MarketplaceDeadLettersGrowing", AlertType.JOB_FAILED, Severity.WARNING)
-JOBS_UNACCOUNTED = Alert("MarketplaceJobsUnaccounted", AlertType.JOBS_LOST, Severity.CRITICAL)
-STUCK_PLANS = Alert("MarketplaceStuckPlans", AlertType.PLANS_STUCK, Severity.CRITICAL)
-CIRCUIT_OPENED = Alert("MarketplaceCircuitOpened", AlertType.CIRCUIT_OPENED, Severity.WARNING)
+JOB_SUCCESS_BURN_FAST = Alert(
+    "MarketplaceJobSuccessBurnFast",
+    AlertType.JOB_FAILED,
+    Severity.CRITICAL,
+    subject=("slo",),
+    issue="MarketplaceJobSuccess",
+)
+JOB_SUCCESS_BURN_SLOW = Alert(
+    "MarketplaceJobSuccessBurnSlow",
+    AlertType.JOB_FAILED,
+    Severity.WARNING,
+    subject=("slo",),
+    issue="MarketplaceJobSuccess",
+)
+JOB_SUCCESS_BURN_DAY = Alert(
+    "MarketplaceJobSuccessBurnDay",
+    AlertType.JOB_FAILED,
+    Severity.WARNING,
+    subject=("slo",),
+    issue="MarketplaceJobSuccess",
+)
+JOB_SUCCESS_BURN_THREE_DAYS = Alert(
+    "MarketplaceJobSuccessBurnThreeDays",
+    AlertType.JOB_FAILED,
+    Severity.WARNING,
+    subject=("slo",),
+    issue="MarketplaceJobSuccess",
+)
+JOB_LATENCY_BURN_FAST = Alert(
+    "MarketplaceJobLatencyBurnFast",
+    AlertType.QUEUE_BACKED_UP,
+    Severity.CRITICAL,
+    subject=("slo",),
+    issue="MarketplaceJobLatency",
+)
+JOB_LATENCY_BURN_SLOW = Alert(
+    "MarketplaceJobLatencyBurnSlow",
+    AlertType.QUEUE_BACKED_UP,
+    Severity.WARNING,
+    subject=("slo",),
+    issue="MarketplaceJobLatency",
+)
+JOB_LATENCY_BURN_DAY = Alert(
+    "MarketplaceJobLatencyBurnDay",
+    AlertType.QUEUE_BACKED_UP,
+    Severity.WARNING,
+    subject=("slo",),
+    issue="MarketplaceJobLatency",
+)
+JOB_LATENCY_BURN_THREE_DAYS = Alert(
+    "MarketplaceJobLatencyBurnThreeDays",
+    AlertType.QUEUE_BACKED_UP,
+    Severity.WARNING,
+    subject=("slo",),
+    issue="MarketplaceJobLatency",
+)
+AVAILABILITY_BURN_FAST = Alert(
+    "MarketplaceAvailabilityBurnFast",
+    AlertType.API_FAILING,
+    Severity.CRITICAL,
+    subject=("slo",),
+    issue="MarketplaceAvailability",
+)
+AVAILABILITY_BURN_SLOW = Alert(
+    "MarketplaceAvailabilityBurnSlow",
+    AlertType.API_FAILING,
+    Severity.WARNING,
+    subject=("slo",),
+    issue="MarketplaceAvailability",
+)
+AVAILABILITY_BURN_DAY = Alert(
+    "MarketplaceAvailabilityBurnDay",
+    AlertType.API_FAILING,
+    Severity.WARNING,
+    subject=("slo",),
+    issue="MarketplaceAvailability",
+)
+AVAILABILITY_BURN_THREE_DAYS = Alert(
+    "MarketplaceAvailabilityBurnThreeDays",
+    AlertType.API_FAILING,
+    Severity.WARNING,
+    subject=("slo",),
+    issue="MarketplaceAvailability",
+)
+DEAD_LETTERS_GROWING = Alert(
+    "MarketplaceDeadLettersGrowing", AlertType.JOB_FAILED, Severity.WARNING, subject=("kind", "error_class")
+)
+JOBS_UNACCOUNTED = Alert("MarketplaceJobsUnaccounted", AlertType.JOBS_LOST, Severity.CRITICAL, subject=("loss",))
+STUCK_PLANS = Alert("MarketplaceStuckPlans", AlertType.PLANS_STUCK, Severity.CRITICAL, subject=("cause",))
+CIRCUIT_OPENED = Alert("MarketplaceCircuitOpened", AlertType.CIRCUIT_OPENED, Severity.WARNING, subject=("agent",))
 ALL_CIRCUITS_OPEN = Alert("MarketplaceAllCircuitsOpen", AlertType.CIRCUIT_OPENED, Severity.CRITICAL)
-CIRCUIT_FLAPPING = Alert("MarketplaceCircuitFlapping", AlertType.CIRCUIT_OPENED, Severity.WARNING)
-REFUSALS_SLOW = Alert("MarketplaceRefusalsSlow", AlertType.CIRCUIT_OPENED, Severity.WARNING)
+CIRCUIT_FLAPPING = Alert("MarketplaceCircuitFlapping", AlertType.CIRCUIT_OPENED, Severity.WARNING, subject=("agent",))
+REFUSALS_SLOW = Alert("MarketplaceRefusalsSlow", AlertType.CIRCUIT_OPENED, Severity.WARNING, subject=("agent",))
 REDIS_DOWN = Alert("MarketplaceRedisDown", AlertType.DEPENDENCY_DOWN, Severity.CRITICAL)
-REDIS_POOL_EXHAUSTED = Alert("MarketplaceRedisPoolExhausted", AlertType.DEPENDENCY_DOWN, Severity.WARNING)
+REDIS_POOL_EXHAUSTED = Alert(
+    "MarketplaceRedisPoolExhausted", AlertType.DEPENDENCY_DOWN, Severity.WARNING, subject=("job", "instance", "client")
+)
 DATABASE_DOWN = Alert("MarketplaceDatabaseDown", AlertType.DEPENDENCY_DOWN, Severity.CRITICAL)
 SYNC_FALLBACK_ACTIVE = Alert("MarketplaceSyncFallbackActive", AlertType.FALLBACK_ACTIVE, Severity.WARNING)
-UNEXPECTED_ERRORS = Alert("MarketplaceUnexpectedErrors", AlertType.API_FAILING, Severity.WARNING)
-TARGET_DOWN = Alert("MarketplaceTargetDown", AlertType.MONITORING, Severity.CRITICAL)
-METRICS_ABSENT = Alert("MarketplaceMetricsAbsent", AlertType.MONITORING, Severity.CRITICAL)
+UNEXPECTED_ERRORS = Alert("MarketplaceUnexpectedErrors", AlertType.API_FAILING, Severity.WARNING, subject=("place",))
+TARGET_DOWN = Alert("MarketplaceTargetDown", AlertType.MONITORING, Severity.CRITICAL, subject=("job", "instance"))
+METRICS_ABSENT = Alert("MarketplaceMetricsAbsent", AlertType.MONITORING, Severity.CRITICAL, subject=("metric",))
 #: Always fires: whoever misses it knows that no other alert would arrive either.
 WATCHDOG = Alert("MarketplaceWatchdog", AlertType.MONITORING, Severity.INFO)
+#: The relay's own: no rule can tell that Prometheus or Alertmanager is silent.
+MONITORING_BLIND = Alert("MarketplaceMonitoringBlind", AlertType.MONITORING, Severity.CRITICAL)
 
+#: Those that a rule of Prometheus raises.
 ALERTS: tuple[Alert, ...] = (
     QUEUE_BACKED_UP,
     QUEUE_DRAINS_SLOWLY,

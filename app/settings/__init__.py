@@ -26,6 +26,7 @@ from app.settings.loading import (
     origin_of,
 )
 from app.settings.monitoring import MonitoringSettings
+from app.settings.relay import RelaySettings
 
 __all__ = [
     "COMMAND_NAMES",
@@ -41,6 +42,7 @@ __all__ = [
     "OutboundSettings",
     "ProcessSettings",
     "RedisSettings",
+    "RelaySettings",
     "SchedulerSettings",
     "Settings",
     "TimeoutSettings",

@@ -1,8 +1,8 @@
 """Reading of the settings from the environment.
 
 Every variable is `MARKETPLACE_<GROUP>__<FIELD>`; the names that everybody uses (`DATABASE_URL`, `REDIS_URL`, `PORT`,
-`LOG_LEVEL`) are accepted too. `<NAME>_FILE` reads the value from a file, as container secrets come. Unknown names are
-refused, all problems are reported at once, and no value is ever printed.
+`LOG_LEVEL`, `SLACK_WEBHOOK_URL`) are accepted too. `<NAME>_FILE` reads the value from a file, as container secrets
+come. Unknown names are refused, all problems are reported at once, and no value is ever printed.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from app.settings.groups import (
     WorkerSettings,
 )
 from app.settings.monitoring import MonitoringSettings
+from app.settings.relay import RelaySettings
 
 PREFIX = "MARKETPLACE_"
 
@@ -43,6 +44,7 @@ COMMON_NAMES = {
     "REDIS_URL": ("redis", "url"),
     "PORT": ("web", "port"),
     "LOG_LEVEL": ("log", "level"),
+    "SLACK_WEBHOOK_URL": ("relay", "slack_webhook_url"),
 }
 
 #: `MARKETPLACE_*` names that are not settings: where the `marketplace` command finds a remote stack.
@@ -74,6 +76,7 @@ class Settings(BaseSettings):
     webhooks: WebhookSettings = WebhookSettings()
     log: LogSettings = LogSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
+    relay: RelaySettings = RelaySettings()
 
     @classmethod
     def settings_customise_sources(

@@ -65,7 +65,7 @@ def _row(alert: Alert, rule: AlertRule) -> list[str]:
         rule.threshold,
         duration(rule.for_seconds),
         duration(rule.keep_firing_seconds),
-        ", ".join(map(code, rule.key)),
+        ", ".join(map(code, rule.alert.subject)),
         code(rule.dashboard.value),
     ]
 

@@ -123,7 +123,7 @@ def test_templates_name_labels_of_the_issue_only() -> None:
     for rules in rules_by_family(_EVERYTHING).values():
         for rule in rules:
             named = set(re.findall(r"\$labels\.(\w+)", rule.summary + rule.description))
-            assert named <= {"environment", *rule.key}, rule.alert.name
+            assert named <= {"environment", *rule.alert.subject}, rule.alert.name
 
 
 @pytest.mark.parametrize("name", ["runbook_url", "dashboard_url"])
