@@ -117,6 +117,10 @@ bulk-retry: setup ## retry 1,000 dead letters by filter with a double click, and
 quiet: setup ## a quarter of an hour of healthy load, observed: no alert may fire but Watchdog, with a report
 	@$(BIN)/python -m tests.quiet
 
+.PHONY: alert-path
+alert-path: setup ## from faults to their messages in Slack, on a real stack with Prometheus and Alertmanager, with a report
+	@$(BIN)/python -m tests.alert_path
+
 .PHONY: breakers
 breakers: setup setup-compare ## cost and speed of the circuit breaker beside others, with a report
 	@$(BIN)/python -m tests.breakers

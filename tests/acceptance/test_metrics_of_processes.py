@@ -13,7 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from app.metrics import AGENT_ERROR_RATE, AGENTS, METRICS, Metric
-from deploy.local.stack import CHANNELS
+from deploy.local.agents_program import CHANNELS
 from tests.observed_processes import ROLES, observed_processes
 from tests.promtool import findings_of
 

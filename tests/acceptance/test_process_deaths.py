@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from deploy.local.story import SimulatedAgents
+from deploy.local.simulations import SimulatedAgents
 from deploy.local.story_plans import PLAIN, WITHOUT_PHASE_1
 from tests.servers import wait_until
 from tests.stacks import RunningStack, approve, import_plan, lives, running_stack

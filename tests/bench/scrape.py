@@ -20,7 +20,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from app.live_metrics import LiveMetrics
 from app.metrics import AGENTS, METRICS, Metric
 from app.shared_metrics import DIRECTORY_VARIABLE, empty_directory
-from deploy.local.stack import CHANNELS
+from deploy.local.agents_program import CHANNELS
 from tests.bench.section import Section, milliseconds
 from tests.servers import end
 from worker.probes import serve_probes
