@@ -112,7 +112,7 @@ def _signal(alert: object, place: str, environment: str, now: datetime) -> Signa
 
 def _is_firing(alert: Mapping[str, Any], place: str) -> bool:
     status = alert.get("status")
-    if status not in {"firing", "resolved"}:
+    if status not in ("firing", "resolved"):
         raise InvalidInputError(f"{place}.status", "must be firing or resolved")
     return bool(status == "firing")
 

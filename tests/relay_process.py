@@ -28,20 +28,26 @@ AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 
 
 class RelayProcess:
-    """`marketplace relay` on a free port, with its file in the directory, which outlives it."""
+    """`marketplace relay` on a free port, with its file in the directory, which outlives it.
 
-    def __init__(self, directory: Path, **variables: str) -> None:
+    `variables` are settings of its group; one that is None is left out.
+    """
+
+    def __init__(self, directory: Path, **variables: str | None) -> None:
         self.file = directory / "relay.db"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = directory / "relay.log"
+        given = {
+            "events_secret": EVENTS_SECRET,
+            "alertmanager_token": TOKEN,
+            "file": str(self.file),
+            "port": str(self.port),
+            **variables,
+        }
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("MARKETPLACE_")},
-            "MARKETPLACE_RELAY__EVENTS_SECRET": EVENTS_SECRET,
-            "MARKETPLACE_RELAY__ALERTMANAGER_TOKEN": TOKEN,
-            "MARKETPLACE_RELAY__FILE": str(self.file),
-            "MARKETPLACE_RELAY__PORT": str(self.port),
-            **{f"MARKETPLACE_RELAY__{name.upper()}": value for name, value in variables.items()},
+            **{f"MARKETPLACE_RELAY__{name.upper()}": value for name, value in given.items() if value is not None},
         }
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -102,7 +108,7 @@ class RelayProcess:
 
 
 @contextmanager
-def running_relay(directory: Path, **variables: str) -> Iterator[RelayProcess]:
+def running_relay(directory: Path, **variables: str | None) -> Iterator[RelayProcess]:
     """Yield a relay that runs; it is ended by its own process id."""
     relay = RelayProcess(directory, **variables)
     try:
