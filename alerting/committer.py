@@ -29,6 +29,10 @@ Work = Callable[[sqlite3.Connection], _T]
 _MOST_TOGETHER = 64
 
 
+#: Seconds that the last commit may take.
+_END_SECONDS = 2.0
+
+
 class Committer:
     """Does work in transactions, on one thread; safe to call from many."""
 
@@ -62,7 +66,7 @@ class Committer:
     def stop(self) -> None:
         """Commit what waits, and end the thread; nobody may come any more."""
         self._waiting.put(None)
-        self._thread.join(self._patience_seconds)
+        self._thread.join(_END_SECONDS)
 
     def _run(self) -> None:
         while (first := self._waiting.get()) is not None:

@@ -23,8 +23,8 @@ from alerting.signals import Path, Signal
 from alerting.throttle import Message, Pace, decide, due_at
 from app.domain.alerts import AlertType
 
-#: Issues that one tick looks at: its transaction must stay short, for those that accept signals wait for it.
-MOST_A_TICK = 500
+#: Signals or issues of one transaction: it must stay short, for others wait for it.
+MOST_TOGETHER = 500
 
 #: Seconds that the id of a notice is remembered. The pipeline tries for a day or so.
 _ACCEPTED_SECONDS = 7 * 86_400.0
@@ -56,13 +56,13 @@ class Decisions:
         connection.execute("UPDATE issues SET due_at = 0")
 
     def tick(self, connection: sqlite3.Connection, now: float) -> list[Decided]:
-        """Let time pass for issues that it changes: for `MOST_A_TICK` of them, and then there may be more."""
+        """Let time pass for issues that it changes: for `MOST_TOGETHER` of them, and then there may be more."""
         decided = []
-        for key in due_issues(connection, now, limit=MOST_A_TICK):
+        for key in due_issues(connection, now, limit=MOST_TOGETHER):
             known = load_issue(connection, key)
             if known is not None:
                 decided.append(self._decide(connection, key, known, None, now))
-        prune_accepted(connection, now - _ACCEPTED_SECONDS, limit=MOST_A_TICK)
+        prune_accepted(connection, now - _ACCEPTED_SECONDS, limit=MOST_TOGETHER)
         return decided
 
     def _hear(self, connection: sqlite3.Connection, signal: Signal, now: float) -> Decided:

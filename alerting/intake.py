@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from alerting.committer import Committer
-from alerting.decisions import MOST_A_TICK, Decided, Decisions
+from alerting.decisions import MOST_TOGETHER, Decided, Decisions
 from alerting.issue_rows import open_issues
 from alerting.signals import Signal
 from app.live_metrics import LiveMetrics
@@ -33,14 +33,11 @@ class Intake:
         """Return what became of the signals, once that is on the disk.
 
         Raises:
-            DatabaseUnavailableError: It cannot be written: the sender has to come again.
+            DatabaseUnavailableError: Not all can be written: the sender has to come again, and those that were repeat.
         """
-        began_at = time.monotonic()
-        decided = self._committer.commit(lambda connection: self._decisions.hear(connection, signals, self._clock()))
-        self._metrics.observe(RELAY_COMMIT, time.monotonic() - began_at)
-        for one in decided:
-            self._metrics.count(RELAY_SIGNALS, path=one.path, outcome=one.outcome)
-        self._count_suppressed(decided)
+        decided = []
+        for first in range(0, len(signals), MOST_TOGETHER):
+            decided += self._take(signals[first : first + MOST_TOGETHER])
         return decided
 
     def begin(self) -> None:
@@ -60,7 +57,7 @@ class Intake:
         while True:
             decided = self._committer.commit(lambda connection: self._decisions.tick(connection, self._clock()))
             self._count_suppressed(decided)
-            if len(decided) < MOST_A_TICK:
+            if len(decided) < MOST_TOGETHER:
                 break
         for severity, count in self._committer.commit(open_issues).items():
             self._metrics.set(RELAY_OPEN_ISSUES, count, severity=severity)
@@ -72,6 +69,15 @@ class Intake:
             DatabaseUnavailableError: It cannot.
         """
         self._committer.commit(lambda _: None)
+
+    def _take(self, signals: Sequence[Signal]) -> list[Decided]:
+        began_at = time.monotonic()
+        decided = self._committer.commit(lambda connection: self._decisions.hear(connection, signals, self._clock()))
+        self._metrics.observe(RELAY_COMMIT, time.monotonic() - began_at)
+        for one in decided:
+            self._metrics.count(RELAY_SIGNALS, path=one.path, outcome=one.outcome)
+        self._count_suppressed(decided)
+        return decided
 
     def _count_suppressed(self, decided: Sequence[Decided]) -> None:
         for one in decided:

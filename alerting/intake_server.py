@@ -34,7 +34,7 @@ _SILENCE_SECONDS = 60
 
 #: Seconds until a stop is noticed, at most, and that requests in flight may take then.
 _LOOK_SECONDS = 0.2
-_END_SECONDS = 3
+_END_SECONDS = 2
 
 _TOO_LARGE = 413
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from alerting.cards import Links
@@ -16,17 +16,25 @@ _LONGEST = 2000
 
 
 class LinkMaker:
-    """Makes the links of messages from the settings of the same names; `silence_link` may have none for a signal."""
+    """Makes the links of messages.
+
+    The addresses are settings; `dashboards` are the uids by the names of the alerts, for what comes without a link;
+    `silence_link` may have none for a signal.
+    """
 
     def __init__(
         self,
         *,
         web_url: str,
         runbook_url: str,
+        grafana_url: str,
+        dashboards: Mapping[str, str],
         silence_link: Callable[[Signal], str | None] = lambda _: None,
     ) -> None:
         self._web_url = web_url
         self._runbook_url = runbook_url
+        self._grafana_url = grafana_url
+        self._dashboards = dashboards
         self._silence_link = silence_link
 
     def links(self, signal: Signal, *, started_at: float, ended_at: float | None) -> Links:
@@ -34,11 +42,16 @@ class LinkMaker:
         known = signal.alert in CATALOGUE
         return Links(
             runbook=_web(signal.runbook_url) or (f"{self._runbook_url}/{signal.alert}" if known else None),
-            dashboard=_dashboard(signal.dashboard_url, started_at, ended_at),
+            dashboard=_dashboard(signal.dashboard_url or self._own_dashboard(signal), started_at, ended_at),
             job=f"{self._web_url}/jobs/{signal.job_id}" if signal.job_id else None,
             # What has ended needs no silence.
             silence=self._silence_link(signal) if ended_at is None else None,
         )
+
+    def _own_dashboard(self, signal: Signal) -> str | None:
+        uid = self._dashboards.get(signal.alert)
+        query = urlencode({"var-environment": signal.environment})
+        return f"{self._grafana_url}/d/{uid}?{query}" if uid else None
 
 
 def _web(url: str | None) -> str | None:

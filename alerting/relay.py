@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+from collections.abc import Mapping
 
 import click
 import structlog
@@ -17,15 +18,18 @@ from alerting.intake_api import IntakeEdge, create_app
 from alerting.intake_server import IntakeServer
 from alerting.issue_rows import is_firing
 from alerting.links import LinkMaker
+from alerting.rules.groups import alert_rules
 from alerting.store import Store
 from alerting.throttle import Pace
 from alerting.ticker import Ticker
 from alerting.watchdog import DeadMansSwitch, blind_issue
+from app.domain.alerts import MONITORING_BLIND
+from app.domain.dashboards import Dashboard
 from app.domain.errors import ConfigurationError
 from app.live_metrics import LiveMetrics
 from app.logs import configure_logs
 from app.metrics import BUILD_INFO, RELAY_METRICS
-from app.settings import RelaySettings, Settings, load_settings
+from app.settings import MonitoringSettings, RelaySettings, Settings, load_settings
 from app.stop_signals import stop_event
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -75,6 +79,12 @@ def slack_by(settings: RelaySettings) -> str:
     return "log_only" if settings.slack_webhook_url is None else "webhook"
 
 
+def dashboards(settings: MonitoringSettings) -> Mapping[str, str]:
+    """Return the uid of the dashboard of each alert, by the alert's name."""
+    rules = [rule for family in alert_rules(settings, ()).values() for rule in family]
+    return {MONITORING_BLIND.name: Dashboard.ALERT_PIPELINE} | {rule.alert.name: rule.dashboard for rule in rules}
+
+
 def _run(settings: Settings) -> None:
     stop = stop_event()
     metrics = LiveMetrics(metrics=RELAY_METRICS)
@@ -84,7 +94,12 @@ def _run(settings: Settings) -> None:
     store = Store(own.file)
     committer = Committer(store)
     pace = Pace(own.window_seconds, own.remind_seconds, own.hold_seconds)
-    links = LinkMaker(web_url=own.web_url, runbook_url=settings.monitoring.runbook_url)
+    links = LinkMaker(
+        web_url=own.web_url,
+        runbook_url=settings.monitoring.runbook_url,
+        grafana_url=settings.monitoring.grafana_url,
+        dashboards=dashboards(settings.monitoring),
+    )
     intake = Intake(committer, Decisions(pace, links), metrics)
     with store.read() as connection:
         is_blind = is_firing(connection, blind_issue(environment))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import threading
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -84,6 +86,17 @@ def test_a_signal_ends_it_within_seconds(tmp_path: Path, number: signal.Signals)
             assert time.monotonic() - began_at < 10
     assert [line["event"] for line in relay.log()] == ["relay_started", "relay_stopped"]
     assert len(relay.cards()) == 1
+
+
+def test_a_signal_ends_it_while_its_file_is_locked(tmp_path: Path) -> None:
+    with running_relay(tmp_path) as relay, closing(sqlite3.connect(relay.file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        sending = threading.Thread(target=lambda: post_alerts(relay.url, [alert()]))
+        sending.start()
+        sending.join(30)
+        relay.send_signal(signal.SIGTERM)
+        assert relay.process is not None
+        assert relay.process.wait(20) == 0
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,13 @@ def edge(tmp_path: Path) -> Iterator[Edge]:
     metrics, stop = LiveMetrics(metrics=RELAY_METRICS), threading.Event()
     store = Store(tmp_path / "relay.db")
     committer = Committer(store)
-    links = LinkMaker(web_url="http://web", runbook_url="http://web/runbooks", silence_link=lambda _: "http://silence")
+    links = LinkMaker(
+        web_url="http://web",
+        runbook_url="http://web/runbooks",
+        grafana_url="http://grafana",
+        dashboards={"MarketplaceCircuitOpened": "agents"},
+        silence_link=lambda _: "http://silence",
+    )
     intake = Intake(committer, Decisions(Pace(300, 14_400, 120), links), metrics)
     found = Edge(f"http://127.0.0.1:{settings.port}", settings.port, store, intake, metrics)
     handlers = IntakeEdge(
@@ -122,6 +128,7 @@ def test_both_paths_make_one_issue_and_its_end_has_a_range_and_no_silence(edge: 
     firing, recovery = edge.cards()
     assert (firing["links"]["job"], firing["error"]) == (f"http://web/jobs/{job}", "refused")
     assert (recovery["kind"], recovery["type"]) == ("recovery", "recovery_success")
+    assert firing["links"]["dashboard"].startswith("http://grafana/d/agents?var-environment=local&from=")
     assert recovery["links"]["silence"] is None
     assert edge.counted(RELAY_SIGNALS, path="pipeline", outcome="accepted") == 2
 
