@@ -77,6 +77,10 @@ load: setup setup-load ## 1,000 approvals at up to 100 users against a stack of 
 bench: setup ## latency and throughput beside a bare Dramatiq actor, with a report
 	@$(BIN)/python -m tests.bench
 
+.PHONY: bench-relay
+bench-relay: setup ## alerts a second that the relay accepts on one core, and its memory with 100,000 issues, with a report
+	@$(BIN)/python -m tests.relay_bench
+
 .PHONY: scrape
 scrape: setup ## time scrapes of one process and of 16 that count together, with a report
 	@$(BIN)/python -m tests.bench --part scrape --database SQLite

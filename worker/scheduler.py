@@ -14,15 +14,16 @@ from app.domain.jobs import QUARANTINE_QUEUES, QUEUES
 from app.domain.processes import ProcessRole
 from app.failpoints import FAILPOINT_VARIABLE, arm_failpoints
 from app.logs import configure_logs
+from app.pulse import Pulse
 from app.runtime import build_runtime
 from app.schema_wait import wait_for_schema
 from app.settings import load_settings
-from worker.chores import Chore, Pulse, do_chores
+from app.stop_signals import stop_event
+from worker.chores import Chore, do_chores
 from worker.dead_messages import DeadMessages
 from worker.delivery import EventDelivery
 from worker.fallback import Fallback
 from worker.probes import serve_probes
-from worker.signals import stop_event
 from worker.stuck_watch import StuckWatch
 from worker.sweeper import Sweeper
 

@@ -17,6 +17,7 @@ from sqlalchemy import select
 
 from app.domain.jobs import JobStatus
 from app.domain.processes import ProcessRole
+from app.pulse import Pulse
 from app.settings import JobSettings
 from app.storage.database import Database
 from app.storage.processes import is_running
@@ -26,7 +27,7 @@ from tests.pipeline import APPROVER, PLAN, Pipeline
 from tests.servers import ended, free_port, wait_until
 from tests.web_process import environment
 from tests.workers import ends
-from worker.chores import Chore, Pulse, do_chores
+from worker.chores import Chore, do_chores
 
 pytestmark = pytest.mark.process
 
