@@ -20,7 +20,7 @@ _MOST_ADDRESS = 1500
 
 _ADDRESS = re.compile(r"https?://[!#-;=?-\[\]_a-z~]+")
 
-_MOST_MENTIONS = 50
+_MOST_MENTIONS = 20
 
 
 def message(text: str, blocks: Sequence[Block]) -> dict[str, Any]:

@@ -103,9 +103,10 @@ def make_card(
         plan_id=signal.plan_id,
         job_id=signal.job_id,
         agent=_kept(signal.agent) or None,
-        error_code=_kept(signal.error_code) or None,
-        error=_kept(signal.error) or None,
-        action=_kept(signal.action) or ("" if ends else advice.action),
+        # Of what has ended, the error is history, and so is what was done when it began.
+        error_code=None if ends else _kept(signal.error_code) or None,
+        error=None if ends else _kept(signal.error) or None,
+        action=_kept(None if ends and signal.firing else signal.action) or ("" if ends else advice.action),
         advice=advice.after if ends else advice.advice,
         started_at=started_at,
         ended_at=ended_at,

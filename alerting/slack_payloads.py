@@ -27,7 +27,7 @@ class _Room:
 
 
 #: The first one that all blocks fit in is taken: letters of some scripts take three bytes each.
-_ROOMS = (_Room(300, 600, 1500, 120), _Room(200, 300, 600, 80), _Room(100, 120, 200, 40))
+_ROOMS = (_Room(300, 600, 1500, 120), _Room(200, 300, 600, 80), _Room(100, 120, 200, 40), _Room(60, 60, 60, 20))
 
 #: Subjects of ours have three labels at most; an alert that is not ours may have any number.
 _MOST_FACTS = 8
@@ -80,7 +80,7 @@ def _card_blocks(card: Card, mentions: Sequence[str], room: _Room) -> list[Block
         header(opening + title),
         *mentioned(mentions),
         context(_about(card)),
-        *fields([(name, one_line(value, room.value)) for name, value in _facts(card)]),
+        *fields([(one_line(name, room.value), one_line(value, room.value)) for name, value in _facts(card)]),
         *([{"type": "rich_text", "elements": paragraphs}] if paragraphs else []),
         *([context(_suppressed(card))] if card.suppressed else []),
         *buttons(
@@ -118,7 +118,7 @@ def _facts(card: Card) -> list[tuple[str, str]]:
         "Error code": card.error_code,
     }
     subject.pop("agent", None)
-    labels = {_LABELS.get(label) or one_line(label, 40).capitalize(): subject[label] for label in sorted(subject)}
+    labels = {_LABELS.get(label) or label.capitalize(): subject[label] for label in sorted(subject)}
     return [(name, str(value)) for name, value in (known | labels).items() if value][:_MOST_FACTS]
 
 
@@ -149,7 +149,7 @@ def _text(card: Card) -> str:
     """Return the whole message in a few lines, escaped."""
     parts = [
         f"{_opening(card)}: {escaped(one_line(card.title, 300))}",
-        ", ".join(f"{escaped(name)} {escaped(one_line(value, 60))}" for name, value in _facts(card)),
+        ", ".join(f"{escaped(one_line(name, 40))} {escaped(one_line(value, 60))}" for name, value in _facts(card)),
         f"Error: {escaped(one_line(card.error, 300))}" if card.error else "",
         *(f"{name}: {escaped(one_line(text, 300))}" for name, text in _sentences(card)),
         _suppressed(card) if card.suppressed else "",

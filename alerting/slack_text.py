@@ -117,14 +117,12 @@ def _cleaned(text: str, most: int) -> str:
 
 def _seen(text: Iterable[str]) -> Iterator[str]:
     """Yield the characters that are drawn; marks that pile up are left out."""
-    marks = _MOST_MARKS  # a mark at the beginning stands on nothing
+    marks = _MOST_MARKS  # a mark stands on nothing at the beginning, and after a space
     for character in text:
         category = unicodedata.category(character)
-        if character in "\n\t":
+        if character in "\n\t" or category.startswith("Z"):
             marks = _MOST_MARKS
-            yield character
-        elif category in {"Zl", "Zp"}:
-            yield "\n"
+            yield {"Zs": " ", "Zl": "\n", "Zp": "\n"}.get(category, character)
         elif category in _MARKS:
             marks += 1
             if marks <= _MOST_MARKS and character not in _FILLERS:

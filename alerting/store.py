@@ -44,6 +44,20 @@ CREATE TABLE threads (
 ) WITHOUT ROWID;
 """
 
+_SILENCES = """
+-- Links that silence an alert, once somebody has used them.
+CREATE TABLE silences (
+    -- SHA-256 of the link: it works once.
+    link TEXT PRIMARY KEY,
+    issue TEXT NOT NULL,
+    claimed_at REAL NOT NULL,
+    -- Alertmanager's id of the silence, and until when it lasts; none while Alertmanager is being asked.
+    silence TEXT,
+    ends_at REAL
+) WITHOUT ROWID;
+CREATE INDEX silences_issue ON silences (issue, ends_at);
+"""
+
 
 class Store:
     """The open file; safe to use from many threads."""
@@ -62,7 +76,7 @@ class Store:
         with self.write() as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version == 0:
-                for statement in _SCHEMA.split(";\n"):
+                for statement in (_SCHEMA + _SILENCES).split(";\n"):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 

@@ -29,6 +29,10 @@ What a message of the relay says, and in which order:
 6. `+17 suppressed since 11:41 UTC`: it came so often without a message of its own.
 7. Buttons to the runbook, the dashboard, the job and the silence; one without an address is left out.
 
+The silence is a page of the relay that shows the labels and asks for how long: 1 h, 4 h or 24 h.
+Its link is signed, works once and for a day; looking at it, as programs do that draw previews, changes nothing.
+Then Alertmanager tells nobody of alerts with exactly these labels.
+
 When more messages wait than may be sent one by one, a digest lists the issues, the worst first, and counts the rest.
 The text of notifications, and of programs that show no blocks, says the same in a few lines.
 

@@ -91,6 +91,13 @@ def test_a_recovery_has_a_title_of_its_own() -> None:
     assert (card.type, card.ended_at) == (AlertType.RECOVERY_SUCCESS, NOW)
 
 
+def test_a_recovery_does_not_repeat_how_it_began() -> None:
+    begun = _made(CIRCUIT_OPENED, MessageKind.RECOVERY, error="refused", error_code="network", action="Opened.")
+    assert (begun.error, begun.error_code, begun.action) == (None, None, "")
+    ended = _made(CIRCUIT_OPENED, MessageKind.RECOVERY, firing=False, action="Closed by two probes.")
+    assert ended.action == "Closed by two probes."
+
+
 def test_dead_letters_that_came_are_still_there_after_the_recovery() -> None:
     card = _made(DEAD_LETTERS_GROWING, MessageKind.RECOVERY, subject={"kind": "phase1", "error_class": "permanent"})
     assert card.title == "No new dead letters of phase1 jobs (permanent); those that came wait for a decision"

@@ -177,6 +177,26 @@ def test_letters_of_three_bytes_are_cut_shorter_but_all_parts_stay() -> None:
     assert {"Error", "What the system did: ", "\nWhat to do: "} <= set(texts(payload["blocks"]))
 
 
+def test_the_worst_card_of_all_fits() -> None:
+    long = "漢" * 3000
+    url = "https://" + "a" * 1492
+    made = card(
+        severity=Severity.CRITICAL,
+        environment=long,
+        title=long,
+        description=long,
+        error="\\" * 3000,
+        action=long,
+        advice=long,
+        subject={f"{number}{long}": long for number in range(9)},
+        suppressed=10**9,
+        links=Links(runbook=url, dashboard=url, job=url, silence=url),
+    )
+    payload = card_payload(made, mentions=["S" + "X" * 20] * 100)
+    assert problems_of(payload) == []
+    assert len(links(payload)) == 4
+
+
 def test_a_digest_lists_issues_worst_first_and_counts_the_rest() -> None:
     cards = [
         card(issue="a", suppressed=3, links=Links(runbook="http://a/r")),
