@@ -76,6 +76,16 @@ def test_a_changed_link_is_refused(data: st.DataObject) -> None:
         read_token(SECRET, token[:at] + other + token[at + 1 :], now=_AT)
 
 
+def test_another_spelling_of_a_link_is_refused() -> None:
+    token = _token()
+    letters = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+    # 32 bytes leave two bits of the last letter unused.
+    last = letters.index(token[-1])
+    for spelling in (token[:-1] + letters[last ^ 1], token[:-1] + letters[last ^ 2], token + "="):
+        with pytest.raises(NotAllowedError):
+            read_token(SECRET, spelling, now=_AT)
+
+
 def test_a_link_of_another_secret_is_refused() -> None:
     with pytest.raises(NotAllowedError):
         read_token(SECRET, _token(SECRET + "x"), now=_AT)
