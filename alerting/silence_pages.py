@@ -19,7 +19,7 @@ from alerting.alertmanager_api import create_silence
 from alerting.silences import HOURS, LinkOverError, SilenceLink, claim, is_used, keep, read_token, release
 from alerting.store import Store
 from alerting.times import moment_text
-from app.domain.errors import NetworkError, NotAllowedError
+from app.domain.errors import DatabaseUnavailableError, NetworkError, NotAllowedError
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -84,6 +84,11 @@ def silences(*, secret: str, store: Store, alertmanager_url: str, now: Callable[
     def over(error: LinkOverError) -> Response:
         text = f"It works for one silence and for some time: {error}. The next message on this issue has a new one."
         return _page("This link is over", text=text, status=HTTPStatus.GONE)
+
+    @blueprint.errorhandler(DatabaseUnavailableError)
+    def away(_error: DatabaseUnavailableError) -> Response:
+        text = "The relay cannot use its file at the moment. The link still works: try again in a moment."
+        return _page("Nothing was silenced", text=text, status=HTTPStatus.SERVICE_UNAVAILABLE)
 
     return blueprint
 

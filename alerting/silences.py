@@ -118,6 +118,9 @@ def claim(connection: sqlite3.Connection, link: SilenceLink, *, now: float) -> N
     Raises:
         LinkOverError: Somebody has used it, or uses it right now.
     """
+    # A link that is over needs no memory.
+    over = now - 2 * LIFETIME.total_seconds()
+    connection.execute("DELETE FROM silences WHERE claimed_at < ? AND coalesce(ends_at, 0) < ?", (over, now))
     taken = connection.execute(
         "INSERT INTO silences (link, issue, claimed_at) VALUES (?, ?, ?)"
         " ON CONFLICT (link) DO UPDATE SET claimed_at = excluded.claimed_at"

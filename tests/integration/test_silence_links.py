@@ -16,6 +16,7 @@ from alerting.alertmanager import alertmanager_file
 from alerting.silence_pages import silences
 from alerting.silences import silence_link
 from alerting.store import Store
+from app.domain.errors import DatabaseUnavailableError
 from tests.prometheus_tools import running_alertmanager
 from tests.servers import free_port, wait_until
 
@@ -121,6 +122,19 @@ def test_a_link_stays_good_while_alertmanager_is_away(store: Store, alertmanager
     client = _client(store, alertmanager)
     assert client.get(path).status_code == 200
     assert client.post(path, data={"hours": "1"}).status_code == 200
+
+
+def test_a_relay_that_cannot_use_its_file_says_so(
+    store: Store, alertmanager: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise DatabaseUnavailableError("disk full")
+
+    monkeypatch.setattr(store, "write", refuse)
+    client, path = _client(store, alertmanager), _path("full")
+    for answer in (client.get(path), client.post(path, data={"hours": "1"})):
+        assert answer.status_code == 503
+    assert _silences(alertmanager, "full") == []
 
 
 def test_a_refusal_of_alertmanager_silences_nothing(store: Store, alertmanager: str) -> None:

@@ -135,6 +135,15 @@ def test_a_link_that_was_used_is_not_given_back(store: Store) -> None:
         assert is_used(connection, link)
 
 
+def test_links_that_are_over_are_forgotten(store: Store) -> None:
+    first, second = (read_token(SECRET, _token(agent=agent), now=_AT) for agent in ("kaway", "shein"))
+    with store.write() as connection:
+        claim(connection, first, now=_AT)
+        keep(connection, first, "id", ends_at=_AT + 3600)
+        claim(connection, second, now=_AT + 3 * 86_400)
+        assert not is_used(connection, first)
+
+
 def test_an_issue_is_silenced_for_as_long_as_the_silence_lasts(store: Store) -> None:
     link = read_token(SECRET, _token(), now=_AT)
     with store.write() as connection:
