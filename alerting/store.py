@@ -93,6 +93,20 @@ CREATE TABLE accepted (
 CREATE INDEX accepted_at ON accepted (at);
 """
 
+_SILENCES = """
+-- Links that silence an alert, once somebody has used them.
+CREATE TABLE silences (
+    -- SHA-256 of the link: it works once.
+    link TEXT PRIMARY KEY,
+    issue TEXT NOT NULL,
+    claimed_at REAL NOT NULL,
+    -- Alertmanager's id of the silence, and until when it lasts; none while Alertmanager is being asked.
+    silence TEXT,
+    ends_at REAL
+) WITHOUT ROWID;
+CREATE INDEX silences_issue ON silences (issue, ends_at);
+"""
+
 
 class Store:
     """The open file; safe to use from many threads."""
@@ -170,7 +184,7 @@ class Store:
                     f"MARKETPLACE_RELAY__FILE: a newer version wrote it (schema {version}, known is {SCHEMA_VERSION})"
                 )
             if version == 0:
-                for statement in _SCHEMA.split(";\n"):
+                for statement in (_SCHEMA + _SILENCES).split(";\n"):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
