@@ -25,22 +25,44 @@ CREATE TABLE messages (
     card TEXT NOT NULL,
     -- When what it tells of was accepted; all times are seconds since 1970.
     created_at REAL NOT NULL,
-    -- waiting, sending, sent, or logged (there is no Slack to send it to).
+    -- waiting, sending, sent, logged (there is no Slack to send it to), or refused (Slack does not take it).
     state TEXT NOT NULL DEFAULT 'waiting',
     attempts INTEGER NOT NULL DEFAULT 0,
-    next_attempt_at REAL NOT NULL,
+    -- When Slack had taken it, or it was set aside.
     sent_at REAL,
     -- The digest that this message went out in: the id of its first message.
-    digest INTEGER
+    digest INTEGER,
+    -- 1 when it was written to the log, because Slack could not be reached.
+    logged INTEGER NOT NULL DEFAULT 0,
+    -- 1 when Slack may have it already: an attempt ended before there was an answer.
+    uncertain INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX messages_state ON messages (state, severity, id);
+CREATE INDEX messages_waiting ON messages (issue, id) WHERE state = 'waiting';
+CREATE INDEX messages_sent_at ON messages (sent_at) WHERE sent_at IS NOT NULL;
 
 -- Where Slack has the first message of an issue that goes on, with a bot token.
 CREATE TABLE threads (
-    issue TEXT PRIMARY KEY,
     channel TEXT NOT NULL,
     ts TEXT NOT NULL,
-    message INTEGER NOT NULL
+    issue TEXT NOT NULL,
+    -- The message that told of its end: the first one is to be edited.
+    ended_by INTEGER,
+    PRIMARY KEY (channel, ts)
+) WITHOUT ROWID;
+CREATE INDEX threads_issue ON threads (issue);
+
+-- How each place in Slack is doing: a webhook or a channel, whose key does not give it away.
+CREATE TABLE routes (
+    key TEXT PRIMARY KEY,
+    next_attempt_at REAL NOT NULL DEFAULT 0,
+    -- Attempts in a row that failed, and since when.
+    failures INTEGER NOT NULL DEFAULT 0,
+    failing_since REAL,
+    -- Messages up to this id may be in Slack already, in a digest whose answer never came.
+    uncertain_upto INTEGER NOT NULL DEFAULT 0,
+    -- 1 when the second URL was told that this one fails.
+    second_told INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 """
 
@@ -59,6 +81,7 @@ class Store:
         self._guard = threading.Lock()
         self._writer = self._connect()
         self._readers = threading.local()
+        self._opened: list[sqlite3.Connection] = []
         with self.write() as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version == 0:
@@ -73,15 +96,33 @@ class Store:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
+                self._writer.execute("COMMIT")
             except BaseException:
-                self._writer.execute("ROLLBACK")
+                # A full disk ends the transaction by itself.
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
                 raise
-            self._writer.execute("COMMIT")
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """Yield a connection for reads that see one state; writers need not wait for them."""
+        connection = getattr(self._readers, "connection", None)
+        if connection is None:
+            connection = self._readers.connection = self._connect()
+            connection.execute("PRAGMA query_only = ON")
+            with self._guard:
+                self._opened.append(connection)
+        connection.execute("BEGIN")
+        try:
+            yield connection
+        finally:
+            connection.execute("ROLLBACK")
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; nobody may use it any more."""
         with self._guard:
-            self._writer.close()
+            for connection in (self._writer, *self._opened):
+                connection.close()
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._file, isolation_level=None, check_same_thread=False)

@@ -376,6 +376,46 @@ DELIVERIES = Metric(
     "Attempts to deliver an event to a subscriber, by outcome",
     {"outcome": ("delivered", "retrying", "failed")},
 )
+RELAY_MESSAGES = Metric(
+    "marketplace_relay_messages_total",
+    "counter",
+    "Messages that the relay is done with: Slack took it alone or in a digest, there is no Slack and it was logged, or"
+    " Slack refused even its plain text and it was logged",
+    {"kind": ("firing", "update", "recovery"), "outcome": ("sent", "digest", "logged", "refused")},
+    relay=True,
+)
+RELAY_CALLS = Metric(
+    "marketplace_relay_slack_calls_total",
+    "counter",
+    "Calls to Slack, by outcome: too many, no answer in time, a setting that a person must mend, or a message that"
+    " Slack does not take",
+    {"outcome": ("ok", "rate_limited", "unavailable", "misconfigured", "invalid")},
+    relay=True,
+)
+RELAY_WAITING = Metric(
+    "marketplace_relay_waiting_messages", "gauge", "Messages that wait for Slack", together="livemax", relay=True
+)
+RELAY_OLDEST = Metric(
+    "marketplace_relay_oldest_waiting_seconds",
+    "gauge",
+    "For how long the oldest message has waited for Slack; 0 when none does",
+    together="livemax",
+    relay=True,
+)
+RELAY_DELIVERY = Metric(
+    "marketplace_relay_delivery_seconds",
+    "histogram",
+    "Time from when the relay accepted what a message tells of until Slack had taken the message",
+    buckets=MESSAGE_BUCKETS,
+    relay=True,
+)
+RELAY_SLACK_UP = Metric(
+    "marketplace_relay_slack_up",
+    "gauge",
+    "1 while every channel takes what it is sent, or nothing was sent yet; 0 while one does not",
+    together="livemax",
+    relay=True,
+)
 ERRORS = Metric(
     "marketplace_unexpected_errors_total",
     "counter",
@@ -391,46 +431,18 @@ ERRORS = Metric(
             "breakers",
             "agent_calls",
             "timeouts",
+            "relay_intake",
+            "relay_tick",
+            "relay_delivery",
         )
     },
 )
-RELAY_MESSAGES = Metric(
-    "marketplace_relay_messages_total",
-    "counter",
-    "Messages that the relay is done with: Slack took it, alone or in a digest, or there is no Slack and it was logged",
-    {"kind": ("firing", "update", "recovery"), "outcome": ("sent", "digest", "logged")},
-)
-RELAY_CALLS = Metric(
-    "marketplace_relay_slack_calls_total",
-    "counter",
-    "Calls to Slack, by outcome: too many, no answer in time, a setting that a person must mend, or a message that"
-    " Slack does not take",
-    {"outcome": ("ok", "rate_limited", "unavailable", "misconfigured", "invalid")},
-)
-RELAY_WAITING = Metric(
-    "marketplace_relay_waiting_messages", "gauge", "Messages that wait for Slack", together="livemax"
-)
-RELAY_OLDEST = Metric(
-    "marketplace_relay_oldest_waiting_seconds",
-    "gauge",
-    "For how long the oldest message has waited for Slack; 0 when none does",
-    together="livemax",
-)
-RELAY_DELIVERY = Metric(
-    "marketplace_relay_delivery_seconds",
-    "histogram",
-    "Time from when the relay accepted what a message tells of until Slack had taken the message",
-    buckets=MESSAGE_BUCKETS,
-)
-RELAY_SLACK_UP = Metric(
-    "marketplace_relay_slack_up",
-    "gauge",
-    "1 while every channel takes what it is sent, or nothing was sent yet; 0 while one does not",
-    together="livemax",
-)
-
-#: What the delivery to Slack counts, in the relay only.
-DELIVERY_METRICS = (RELAY_MESSAGES, RELAY_CALLS, RELAY_WAITING, RELAY_OLDEST, RELAY_DELIVERY, RELAY_SLACK_UP)
 
 #: Every metric above, in this order: none can be forgotten.
 METRICS: tuple[Metric, ...] = tuple(entry for entry in list(globals().values()) if isinstance(entry, Metric))
+
+#: What the processes of the pipeline count.
+PIPELINE_METRICS: tuple[Metric, ...] = tuple(metric for metric in METRICS if not metric.relay)
+
+#: What the relay counts: nothing of the others, which have the series of every queue and agent.
+RELAY_METRICS: tuple[Metric, ...] = (BUILD_INFO, ERRORS, *(metric for metric in METRICS if metric.relay))
