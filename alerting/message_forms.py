@@ -10,7 +10,7 @@ from alerting.cards import Card
 _MOST_BLOCKS = 50
 _MOST_PLAIN_CHARACTERS = 3000
 
-REPEAT = "This may be a repeat: an earlier attempt to send it ended without an answer."
+REPEAT = "This may be a repeat, or a part of it: an earlier attempt to send it ended without an answer."
 
 
 def plain(payload: Mapping[str, Any], card: Card) -> dict[str, Any]:

@@ -15,8 +15,9 @@ _log = structlog.stdlib.get_logger(__name__)
 #: A limit that is over so soon is no outage: nobody has to look into the log instead.
 _SHORT_LIMIT_SECONDS = 10.0
 
-#: Cards that are logged in one transaction.
+#: Cards that are logged in one transaction, and transactions until Slack is tried again.
 _LOG_BATCH = 100
+_MOST_BATCHES = 10
 
 
 class RouteReport:
@@ -29,6 +30,8 @@ class RouteReport:
         self.problem = problem
         #: The wrong setting that was logged last.
         self._reported: str | None = None
+        #: Of what waits, everything up to this id is in the log.
+        self._logged_upto = 0
 
     def failed(self, answer: SlackAnswer, *, pause_seconds: float) -> None:
         """Tell of a failure, after which nothing is sent for so long."""
@@ -54,12 +57,14 @@ class RouteReport:
 
     def log_waiting(self) -> None:
         """While the route fails, write every message that waits to the log, once: somebody may look there."""
-        while self.problem is not None:
+        for _ in range(_MOST_BATCHES if self.problem is not None else 0):
+            severities, after = self._route.severities, self._logged_upto
             with self._store.read() as connection:
-                cards = waiting.unlogged(connection, self._route.severities, most=_LOG_BATCH)
+                cards = waiting.unlogged(connection, severities, after=after, most=_LOG_BATCH)
             if not cards:
                 return
             for _, card in cards:
                 log_card(card)
             with self._store.write() as connection:
                 waiting.mark_logged(connection, [message for message, _ in cards])
+            self._logged_upto = cards[-1][0]

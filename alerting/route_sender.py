@@ -144,7 +144,7 @@ class RouteSender:
             digest.cards,
         )
         self._save(replace(self.health, uncertain_upto=digest.upto))
-        if digest.first <= before:
+        if digest.uncertain or digest.first <= before:
             payload = marked_as_repeat(payload)
         answer = self._post(payload, digest.cards[0])
         now = self._now()

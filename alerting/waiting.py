@@ -36,6 +36,8 @@ class Digest:
     cards: tuple[Card, ...]
     counts: Mapping[str, int]
     since: datetime
+    #: Whether one of them may be in Slack already.
+    uncertain: bool
 
 
 def recover(connection: sqlite3.Connection) -> int:
@@ -79,16 +81,17 @@ def oldest(connection: sqlite3.Connection, severities: Sequence[str], *, most: i
 def digest_of(connection: sqlite3.Connection, severities: Sequence[str]) -> Digest:
     """Return a digest of all messages that wait, of which there must be one."""
     where = _waiting(severities)
-    counts, first, upto, since = {}, [], [], []
+    counts, first, upto, since, uncertain = {}, [], [], [], False
     for row in connection.execute(
-        "SELECT severity, count(*) AS messages, min(id) AS first, max(id) AS upto, min(created_at) AS since"  # noqa: S608 -- as above
-        f" FROM messages WHERE {where} GROUP BY severity",
+        "SELECT severity, count(*) AS messages, min(id) AS first, max(id) AS upto, min(created_at) AS since,"  # noqa: S608 -- as above
+        f" max(uncertain) AS uncertain FROM messages WHERE {where} GROUP BY severity",
         severities,
     ):
         counts[row["severity"]] = row["messages"]
         first.append(row["first"])
         upto.append(row["upto"])
         since.append(row["since"])
+        uncertain = uncertain or bool(row["uncertain"])
     rank = "CASE severity" + "".join(f" WHEN '{name}' THEN {place}" for place, name in enumerate(SEVERITIES)) + " END"
     # One line for each issue, whatever else it went through meanwhile: the last thing that is known of it.
     issues = connection.execute(
@@ -97,7 +100,7 @@ def digest_of(connection: sqlite3.Connection, severities: Sequence[str]) -> Dige
         (*severities, MOST_IN_DIGEST),
     ).fetchall()
     cards = tuple(_summed(connection, row, severities) for row in issues)
-    return Digest(min(first), max(upto), cards, counts, datetime.fromtimestamp(min(since), UTC))
+    return Digest(min(first), max(upto), cards, counts, datetime.fromtimestamp(min(since), UTC), uncertain)
 
 
 def _summed(connection: sqlite3.Connection, issue: sqlite3.Row, severities: Sequence[str]) -> Card:
@@ -164,11 +167,13 @@ def end_digest(connection: sqlite3.Connection, digest: Digest, severities: Seque
     )
 
 
-def unlogged(connection: sqlite3.Connection, severities: Sequence[str], *, most: int) -> list[tuple[int, Card]]:
-    """Return the oldest messages that wait and are not in the log yet."""
+def unlogged(
+    connection: sqlite3.Connection, severities: Sequence[str], *, after: int, most: int
+) -> list[tuple[int, Card]]:
+    """Return the oldest messages after this id that wait and are not in the log yet."""
     rows = connection.execute(
-        f"SELECT id, card FROM messages WHERE {_waiting(severities)} AND NOT logged ORDER BY id LIMIT ?",  # noqa: S608 -- as above
-        (*severities, most),
+        f"SELECT id, card FROM messages WHERE {_waiting(severities)} AND id > ? AND NOT logged ORDER BY id LIMIT ?",  # noqa: S608 -- as above
+        (*severities, after, most),
     )
     return [(row["id"], Card.model_validate_json(row["card"])) for row in rows]
 
