@@ -66,7 +66,7 @@ class Delivery:
         """Take up what the last run left, and begin to send.
 
         Raises:
-            sqlite3.Error: The file cannot be used.
+            DatabaseUnavailableError: The file cannot be used.
         """
         with self._store.write() as connection:
             interrupted = waiting.recover(connection)
@@ -96,14 +96,17 @@ class Delivery:
             wake.set()
 
     def problems(self) -> list[str]:
+        """Return what only a restart mends; an outage of Slack is none."""
+        dead = [thread.name for thread in self._threads if not thread.is_alive()]
+        return [] if self._stopping.is_set() else [f"the thread {name!r} has ended" for name in dead]
+
+    def outages(self) -> list[str]:
         """Return what keeps messages from Slack now, in words without secrets; nothing when all is well."""
-        found = [
+        return [
             f"Slack does not take messages of severity {sender.route.name}: {sender.problem}"
             for sender in self._senders
             if sender.problem is not None
         ]
-        dead = [thread.name for thread in self._threads if not thread.is_alive()]
-        return found + [f"the thread {name!r} has ended" for name in dead if not self._stopping.is_set()]
 
     def _sender(self, route: Route) -> Sender:
         if route.destination is None:

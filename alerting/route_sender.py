@@ -80,7 +80,7 @@ class RouteSender:
         """Make one call to Slack, if one is due; return after how many seconds there may be something to do.
 
         Raises:
-            sqlite3.Error: The file cannot be written; the next step goes on from there.
+            DatabaseUnavailableError: The file cannot be used; the next step goes on from there.
         """
         self._write_rest()
         self._report.log_waiting()

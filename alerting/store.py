@@ -11,6 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from app.domain.errors import ConfigurationError, DatabaseUnavailableError
+
+#: Seconds to wait for another process that holds the file; whoever told us something gets 503 and comes again.
+_BUSY_SECONDS = 2.0
+
 #: Raised with every change of the tables.
 SCHEMA_VERSION = 1
 
@@ -76,59 +81,96 @@ class Store:
         Raises:
             ConfigurationError: It cannot be used, or a newer version wrote it.
         """
-        file.parent.mkdir(parents=True, exist_ok=True)
         self._file = file
         self._guard = threading.Lock()
-        self._writer = self._connect()
         self._readers = threading.local()
         self._opened: list[sqlite3.Connection] = []
-        with self.write() as connection:
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                for statement in _SCHEMA.split(";\n"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        try:
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._writer = self._connect()
+            self._create()
+        except OSError as error:
+            raise ConfigurationError(f"MARKETPLACE_RELAY__FILE: cannot be used ({error.strerror})") from None
+        except sqlite3.Error as error:
+            raise ConfigurationError(f"MARKETPLACE_RELAY__FILE: cannot be used ({error})") from None
+        except DatabaseUnavailableError as error:
+            raise ConfigurationError(f"MARKETPLACE_RELAY__FILE: cannot be used ({error})") from None
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """Yield the connection for one transaction, which is committed at the end; one thread at a time."""
-        with self._guard:
+        """Yield the connection for one transaction, which is committed at the end; one thread at a time.
+
+        Raises:
+            DatabaseUnavailableError: The file is locked, full, or cannot be written to: nothing was changed.
+        """
+        with self._guard, _translated():
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
                 self._writer.execute("COMMIT")
             except BaseException:
-                # A full disk ends the transaction by itself.
+                # Some errors, a full disk among them, have ended the transaction already.
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 raise
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """Yield a connection for reads that see one state; writers need not wait for them."""
-        connection = getattr(self._readers, "connection", None)
-        if connection is None:
-            connection = self._readers.connection = self._connect()
-            connection.execute("PRAGMA query_only = ON")
-            with self._guard:
-                self._opened.append(connection)
-        connection.execute("BEGIN")
-        try:
-            yield connection
-        finally:
-            connection.execute("ROLLBACK")
+        """Yield this thread's own connection for reading: one state of the file, whatever is written meanwhile.
+
+        Raises:
+            DatabaseUnavailableError: The file cannot be read.
+        """
+        with _translated():
+            connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
+            if connection is None:
+                connection = self._readers.connection = self._connect()
+                connection.execute("PRAGMA query_only = ON")
+                with self._guard:
+                    self._opened.append(connection)
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.execute("ROLLBACK")
 
     def close(self) -> None:
         """Close the file; nobody may use it any more."""
         with self._guard:
-            for connection in (self._writer, *self._opened):
+            for connection in (*self._opened, self._writer):
                 connection.close()
 
+    def _create(self) -> None:
+        with self.write() as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version > SCHEMA_VERSION:
+                raise ConfigurationError(
+                    f"MARKETPLACE_RELAY__FILE: a newer version wrote it (schema {version}, known is {SCHEMA_VERSION})"
+                )
+            if version == 0:
+                for statement in _SCHEMA.split(";\n"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._file, isolation_level=None, check_same_thread=False)
-        connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA journal_mode = WAL")
-        # An answer means that it is on the disk.
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
+        connection = sqlite3.connect(
+            self._file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        try:
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA journal_mode = WAL")
+            # An answer means that it is on the disk.
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+        except BaseException:
+            connection.close()
+            raise
         return connection
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise DatabaseUnavailableError(f"the relay's file: {error}") from error

@@ -6,13 +6,15 @@ import sys
 import threading
 from pathlib import Path
 
-from app.settings import RelaySettings
+from app.logs import configure_logs
+from app.settings import LogSettings, RelaySettings
 from tests.delivered import Outbox
 
 
 def main() -> None:
     """Deliver what waits in the file."""
     file, webhook = sys.argv[1:]
+    configure_logs(LogSettings())
     settings = RelaySettings.model_validate(
         {"slack_webhook_url": webhook, "slack_timeout_seconds": 60.0, "messages_per_second": 10.0}
     )

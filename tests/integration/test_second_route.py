@@ -44,7 +44,7 @@ def test_it_is_told_of_a_long_outage_once_over_a_restart_and_of_the_end(
     outbox: Outbox, slack: FakeSlack, second: Receiver
 ) -> None:
     with outbox.delivering() as delivery:
-        wait_until(delivery.problems, what="the outage")
+        wait_until(delivery.outages, what="the outage")
         attempts = slack.inbox.calls()["error"]
         outbox.clock.ahead_seconds = 110
         wait_until(lambda: slack.inbox.calls()["error"] > attempts, what="another attempt")
@@ -71,7 +71,7 @@ def test_it_is_told_of_a_long_outage_once_over_a_restart_and_of_the_end(
 def test_what_it_does_not_take_is_told_again(outbox: Outbox, second: Receiver) -> None:
     second.statuses.extend([500])
     with outbox.delivering() as delivery:
-        wait_until(delivery.problems, what="the outage")
+        wait_until(delivery.outages, what="the outage")
         outbox.clock.ahead_seconds = 125
         wait_until(lambda: len(second.received) == 1, what="the first attempt")
         outbox.clock.ahead_seconds = 160
@@ -80,7 +80,7 @@ def test_what_it_does_not_take_is_told_again(outbox: Outbox, second: Receiver) -
 
 def test_a_short_outage_is_none_of_its_business(outbox: Outbox, slack: FakeSlack, second: Receiver) -> None:
     with outbox.delivering() as delivery:
-        wait_until(delivery.problems, what="the outage")
+        wait_until(delivery.outages, what="the outage")
         slack.inbox.behave(SlackBehaviour())
         outbox.clock.ahead_seconds = 60
         outbox.wait_all_sent()

@@ -127,7 +127,7 @@ def test_an_edit_waits_until_slack_is_back(outbox: Outbox, slack: FakeSlack) -> 
         slack.inbox.behave(SlackBehaviour("error"))
         outbox.add(card("b", "recovery"))
         delivery.wake()
-        wait_until(delivery.problems, what="the outage")
+        wait_until(delivery.outages, what="the outage")
         slack.inbox.behave(SlackBehaviour())
         outbox.clock.ahead_seconds += 60
         wait_until(lambda: outbox.all_sent() and _threads(outbox) == 0, what="the edit")
@@ -142,4 +142,4 @@ def test_a_first_message_that_a_person_deleted_is_not_edited(outbox: Outbox, sla
         outbox.add(card("a", "recovery"))
         delivery.wake()
         wait_until(lambda: outbox.all_sent() and _threads(outbox) == 0, what="the end of the thread")
-        assert delivery.problems() == []
+        assert delivery.outages() == []
