@@ -30,22 +30,44 @@ CREATE TABLE messages (
     card TEXT NOT NULL,
     -- When what it tells of was accepted; all times are seconds since 1970.
     created_at REAL NOT NULL,
-    -- waiting, sending, sent, or logged (there is no Slack to send it to).
+    -- waiting, sending, sent, logged (there is no Slack to send it to), or refused (Slack does not take it).
     state TEXT NOT NULL DEFAULT 'waiting',
     attempts INTEGER NOT NULL DEFAULT 0,
-    next_attempt_at REAL NOT NULL,
+    -- When Slack had taken it, or it was set aside.
     sent_at REAL,
     -- The digest that this message went out in: the id of its first message.
-    digest INTEGER
+    digest INTEGER,
+    -- 1 when it was written to the log, because Slack could not be reached.
+    logged INTEGER NOT NULL DEFAULT 0,
+    -- 1 when Slack may have it already: an attempt ended before there was an answer.
+    uncertain INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX messages_state ON messages (state, severity, id);
+CREATE INDEX messages_waiting ON messages (issue, id) WHERE state = 'waiting';
+CREATE INDEX messages_sent_at ON messages (sent_at) WHERE sent_at IS NOT NULL;
 
 -- Where Slack has the first message of an issue that goes on, with a bot token.
 CREATE TABLE threads (
-    issue TEXT PRIMARY KEY,
     channel TEXT NOT NULL,
     ts TEXT NOT NULL,
-    message INTEGER NOT NULL
+    issue TEXT NOT NULL,
+    -- The message that told of its end: the first one is to be edited.
+    ended_by INTEGER,
+    PRIMARY KEY (channel, ts)
+) WITHOUT ROWID;
+CREATE INDEX threads_issue ON threads (issue);
+
+-- How each place in Slack is doing: a webhook or a channel, whose key does not give it away.
+CREATE TABLE routes (
+    key TEXT PRIMARY KEY,
+    next_attempt_at REAL NOT NULL DEFAULT 0,
+    -- Attempts in a row that failed, and since when.
+    failures INTEGER NOT NULL DEFAULT 0,
+    failing_since REAL,
+    -- Messages up to this id may be in Slack already, in a digest whose answer never came.
+    uncertain_upto INTEGER NOT NULL DEFAULT 0,
+    -- 1 when the second URL was told that this one fails.
+    second_told INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 
 -- alerting.issues.Issue; those that ended stay for a day, so that what comes late is known as old.

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from random import Random
 from types import MappingProxyType
 
+from loadtest.control import ControlError, known_fields, number, whole_number
+
 AGENTS = ("amazon", "mercadolivre", "shopee", "shein", "tiktok-shop", "kaway")
 
 #: What an agent can be told to do; all but `healthy` and `slow` are failures.
@@ -39,15 +41,6 @@ _FAILURE_RATE = {"flaky": 0.5}
 
 #: Spread of latencies: the standard deviation of their logarithm.
 _SPREAD = 0.25
-
-
-class ControlError(Exception):
-    """A behaviour that nobody can have; `field` names what is wrong with it."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field}: {message}")
-        self.field = field
-        self.message = message
 
 
 @dataclass(frozen=True)
@@ -153,12 +146,7 @@ def read_behaviour(data: object, *, seed: int) -> Behaviour:
     Raises:
         ControlError: A field is unknown or has no value that it can have.
     """
-    if not isinstance(data, dict):
-        raise ControlError("body", "must be a JSON object")
-    known = Behaviour().as_json()
-    for field in data:
-        if field not in known:
-            raise ControlError(str(field), f"is unknown; there are {', '.join(known)}")
+    data = known_fields(data, Behaviour().as_json())
     mode = data.get("mode")
     if mode not in MODES:
         raise ControlError("mode", f"must be one of {', '.join(MODES)}")
@@ -168,12 +156,12 @@ def read_behaviour(data: object, *, seed: int) -> Behaviour:
     fail_first = data.get("failFirst")
     return Behaviour(
         mode=mode,
-        latency_ms=_number(data, "latencyMs", _LATENCY_MS.get(mode, Behaviour.latency_ms), highest=600_000),
-        failure_rate=_number(data, "failureRate", _FAILURE_RATE.get(mode, Behaviour.failure_rate), highest=1),
-        seed=_whole_number(data, "seed", seed),
-        fail_first=None if fail_first is None else _whole_number(data, "failFirst", 0),
+        latency_ms=number(data, "latencyMs", _LATENCY_MS.get(mode, Behaviour.latency_ms), highest=600_000),
+        failure_rate=number(data, "failureRate", _FAILURE_RATE.get(mode, Behaviour.failure_rate), highest=1),
+        seed=whole_number(data, "seed", seed),
+        fail_first=None if fail_first is None else whole_number(data, "failFirst", 0),
         variant=variant,
-        retry_after_seconds=_whole_number(data, "retryAfterSeconds", Behaviour.retry_after_seconds),
+        retry_after_seconds=whole_number(data, "retryAfterSeconds", Behaviour.retry_after_seconds),
     )
 
 
@@ -190,21 +178,3 @@ def demo_behaviours(seed: int) -> dict[str, Behaviour]:
             "kaway": {"mode": "dead"},
         }.items()
     }
-
-
-def _number(data: dict[str, object], field: str, otherwise: float, *, highest: float) -> float:
-    value = data.get(field)
-    if value is None:
-        return otherwise
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= highest:
-        raise ControlError(field, f"must be a number from 0 to {highest:g}")
-    return float(value)
-
-
-def _whole_number(data: dict[str, object], field: str, otherwise: int) -> int:
-    value = data.get(field)
-    if value is None:
-        return otherwise
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
-        raise ControlError(field, "must be a whole number, not negative")
-    return value

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
-import threading
 from pathlib import Path
-from types import FrameType
 
-from loadtest.agent_behaviours import AGENTS, Behaviour, ControlError, demo_behaviours, read_behaviour
+from loadtest.agent_behaviours import AGENTS, Behaviour, demo_behaviours, read_behaviour
 from loadtest.agent_server import FakeAgents
+from loadtest.control import ControlError
+from loadtest.fake_server import serve_until_told
 
 
 def main() -> None:
@@ -32,18 +31,7 @@ def main() -> None:
         fakes = FakeAgents(host=arguments.host, port=arguments.port, seed=arguments.seed, behaviours=behaviours)
     except OSError as error:
         sys.exit(f"cannot listen on {arguments.host}:{arguments.port}: {error.strerror}")
-    stop = threading.Event()
-
-    def request_stop(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, request_stop)
-    signal.signal(signal.SIGINT, request_stop)
-    fakes.start()
-    sys.stdout.write(f"fake agents ready on {fakes.url}: {', '.join(fakes.agents)}\n")
-    sys.stdout.flush()
-    stop.wait()
-    fakes.stop()
+    serve_until_told(fakes, f"fake agents ready on {fakes.url}: {', '.join(fakes.agents)}")
 
 
 def _arguments() -> argparse.Namespace:
