@@ -168,7 +168,7 @@ def test_a_circuit_that_is_held_closed_does_not_open(following: Api) -> None:
 
 
 def test_a_circuit_is_held_closed_for_as_long_as_it_stays_open_when_no_time_is_given(following: Api) -> None:
-    assert 59 < moved(following, "close")["held"]["secondsLeft"] <= 60
+    assert 50 < moved(following, "close")["held"]["secondsLeft"] <= 60
 
 
 def test_a_reset_closes_a_circuit_and_forgets(following: Api, beside: Api) -> None:
