@@ -64,7 +64,8 @@ def test_who_waits_gets_a_hint_at_once(hints: HintQueue) -> None:
         started = time.monotonic()
         hints.send(QUEUE, job_id)
         (taken,) = waiting.result(20)
-    assert time.monotonic() - started < 2
+    # By itself it would have come back after a minute.
+    assert time.monotonic() - started < 15
     assert (taken.queue, read_hint(taken.body)) == (QUEUE, JobMessage(job_id=job_id))
 
 
