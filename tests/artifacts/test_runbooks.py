@@ -7,13 +7,12 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import pytest
 
-from app.cli.main import marketplace
 from app.domain.alerts import ALERTS
 from tests.alert_cases import RULES
 from tests.artifacts.promql_contract import problems
+from tests.shown_commands import parse_command, shown_commands
 
 _ROOT = Path(__file__).resolve().parents[2]
 _FOLDER = _ROOT / "docs" / "runbooks"
@@ -62,8 +61,8 @@ def test_every_query_of_a_runbook_names_what_the_tables_have(path: Path) -> None
 
 @each_document
 def test_every_shown_command_can_be_typed(path: Path) -> None:
-    for line in _commands(path.read_text(encoding="utf-8")):
-        _parse(shlex.split(line))
+    for line in shown_commands(path.read_text(encoding="utf-8")):
+        parse_command(shlex.split(line))
 
 
 @each_document
@@ -75,31 +74,6 @@ def test_every_link_and_anchor_leads_somewhere(path: Path) -> None:
         assert page.exists(), target
         if anchor:
             assert anchor in set(_anchors(page.read_text(encoding="utf-8"))), f"{target}#{anchor}"
-
-
-def _commands(text: str) -> Iterator[str]:
-    """Every `marketplace` command, in blocks and within lines."""
-    blocks = re.findall(r"^```bash\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    yield from (line for block in blocks for line in block.splitlines() if line.startswith("marketplace "))
-    yield from re.findall(r"`(marketplace [^`\n|]+)`", text)
-
-
-def _parse(words: list[str]) -> None:
-    """Let click read the options of a command, as if it were to be run."""
-    command: click.Command = marketplace
-    # With the settings of the command: click keeps the help option of the first context that it is given.
-    context = click.Context(command, info_name=words[0], **command.context_settings)
-    rest = words[1:]
-    while isinstance(command, click.Group):
-        found = command.get_command(context, rest[0]) if rest else None
-        assert found is not None, f"there is no command {' '.join(words)}"
-        command, rest = found, rest[1:]
-        context = click.Context(command, context, info_name=words[0], **command.context_settings)
-    arguments, unread, _ = command.make_parser(context).parse_args(list(rest))
-    assert unread == []
-    for parameter in command.params:
-        if parameter.required:
-            assert arguments.get(str(parameter.name)), f"{' '.join(words)} needs {parameter.name}"
 
 
 def _anchors(text: str) -> Iterator[str]:
