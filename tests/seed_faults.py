@@ -10,10 +10,9 @@ from uuid import UUID
 
 from sqlalchemy import update
 
-from app.domain.alerts import REDIS_DOWN, SYNC_FALLBACK_ACTIVE
+from app.domain.alerts import REDIS_DOWN, STUCK_PLANS, SYNC_FALLBACK_ACTIVE, Alert
 from app.domain.jobs import PlanStatus
-from app.domain.stuck_plans import StuckCause
-from app.metrics import LEASES_REAPED, REDIS_UP, STUCK_PLANS
+from app.metrics import LEASES_REAPED, REDIS_UP
 from app.storage.clock import now_plus
 from app.storage.schema import plans
 from deploy.local.story import SimulatedAgents
@@ -46,7 +45,8 @@ def _plan_gets_stuck(stack: RunningStack, sees: Sees) -> None:
         with database.write() as connection:
             until_seen.enter_context(_frozen(stack.facts["pids"]["scheduler"]))
             connection.execute(approved.values(approved_at=now_plus()))
-        _wait(sees, f'{STUCK_PLANS.name}{{cause="{StuckCause.NO_JOB}"}} > 0', "the stuck plan to be seen")
+        # It would fire after a minute, and the supervisor ends what is frozen for more than 10 s.
+        _wait(sees, _alert(STUCK_PLANS, "pending"), "the stuck plan to be seen")
     wait_until(lambda: stack.api.get(f"analysis/{plan_id}")["tasks"], seconds=_SEEN_SECONDS, what="the plan's tasks")
 
 
@@ -71,8 +71,7 @@ def _redis_is_away(stack: RunningStack, sees: Sees) -> None:
     with _frozen(stack.facts["pids"]["valkey"]):
         approve(stack.api, import_plan(stack.api, "Plan without Redis", "amazon", PLAIN))
         for alert in (REDIS_DOWN, SYNC_FALLBACK_ACTIVE):
-            fires = f'ALERTS{{alertname="{alert.name}", alertstate="firing"}}'
-            _wait(sees, fires, f"{alert.name} to fire")
+            _wait(sees, _alert(alert, "firing"), f"{alert.name} to fire")
     _wait(sees, f"{REDIS_UP.name} == 1", "Redis to be back")
 
 
@@ -85,6 +84,10 @@ def _frozen(pid: int) -> Iterator[None]:
     finally:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
+
+
+def _alert(alert: Alert, state: str) -> str:
+    return f'ALERTS{{alertname="{alert.name}", alertstate="{state}"}}'
 
 
 def _wait(sees: Sees, expr: str, what: str) -> None:
