@@ -170,7 +170,7 @@ def test_processes_that_went_apart_while_redis_was_away_agree_again(server: Valk
             server.forget()
         server.start()
         in_touch(houses)
-        wait_until(lambda: states(houses) == [CircuitState.OPEN] * 3, seconds=5, what="one common state")
+        wait_until(lambda: states(houses) == [CircuitState.OPEN] * 3, what="one common state")
 
 
 def test_redis_that_was_emptied_under_way_is_told_again(server: ValkeyServer) -> None:
