@@ -17,7 +17,7 @@ _ALL = MonitoringSettings(retention_hours=168)
 
 _INTRODUCTION = """\
 Each alert has a [runbook](../runbooks/README.md) of its name.
-Where the numbers come from: [objectives](../decisions/objectives.md).
+Where the numbers come from: [objectives](../decisions/objectives.md), [thresholds](../decisions/alert-thresholds.md).
 *For* is how long the condition must hold before the alert fires; *keeps* is how long it fires on afterwards.
 Every alert carries `environment`, `severity` and `type`; *issue* names the labels that tell one from another.
 `marketplace rules show` prints the rules for the present settings.
