@@ -375,6 +375,24 @@ DELIVERIES = Metric(
     "Attempts to deliver an event to a subscriber, by outcome",
     {"outcome": ("delivered", "retrying", "failed")},
 )
+NOTICES = Metric(
+    "marketplace_notices_total",
+    "counter",
+    "Notices for the relay, by what an attempt to deliver them came to; expired ones are told to nobody",
+    {"outcome": ("delivered", "retrying", "refused", "expired")},
+)
+NOTICES_WAITING = Metric(
+    "marketplace_notices_waiting",
+    "gauge",
+    "Notices that the relay does not have yet; 0 where there is no relay",
+    level=True,
+)
+NOTICES_OLDEST = Metric(
+    "marketplace_notices_oldest_seconds",
+    "gauge",
+    "For how long the oldest notice has waited that the relay does not have yet; 0 when there is none",
+    level=True,
+)
 ERRORS = Metric(
     "marketplace_unexpected_errors_total",
     "counter",
@@ -386,6 +404,7 @@ ERRORS = Metric(
             "sweeper",
             "watch",
             "delivery",
+            "notices",
             "heartbeat",
             "breakers",
             "agent_calls",

@@ -15,7 +15,7 @@ from app.live_metrics import LiveMetrics
 from app.metrics import ERRORS
 
 #: Where an unexpected error is counted.
-Place = Literal["sweeper", "watch", "delivery"]
+Place = Literal["sweeper", "watch", "delivery", "notices"]
 
 _log = structlog.stdlib.get_logger(__name__)
 
