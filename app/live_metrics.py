@@ -8,7 +8,7 @@ from uuid import UUID
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 
-from app.metrics import AGENTS, METRICS, Metric
+from app.metrics import AGENTS, PIPELINE_METRICS, Metric
 from app.shared_metrics import SharedMetrics, shared_directory
 
 
@@ -17,13 +17,13 @@ class LiveMetrics:
 
     The registry tells those of this process, with its memory, CPU time and open files; where processes share a
     directory (`app.shared_metrics`), those of all of them. `agents` are the configured names: the values of every
-    `agent` label.
+    `agent` label. Levels among the `metrics` are not counted here.
 
     Raises:
         ConfigurationError: The shared directory cannot be used.
     """
 
-    def __init__(self, agents: Iterable[str] = ()) -> None:
+    def __init__(self, agents: Iterable[str] = (), metrics: Iterable[Metric] = PIPELINE_METRICS) -> None:
         # A `_created` series beside every counter and histogram: a third more to scrape, and nobody asks for it.
         disable_created_metrics()
         self.registry = CollectorRegistry()
@@ -38,7 +38,7 @@ class LiveMetrics:
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, Histogram] = {}
-        for metric in METRICS:
+        for metric in metrics:
             if not metric.level:
                 self._create(metric)
 

@@ -23,3 +23,5 @@ class Metric:
     level: bool = False
     #: Of gauges that are no levels: how those of several processes become one. `live`, for the dead have none.
     together: Literal["livesum", "livemax"] | None = None
+    #: Told by the relay, and by no other process.
+    relay: bool = False

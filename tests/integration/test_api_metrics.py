@@ -11,7 +11,7 @@ from app.domain.errors import BadAnswerError
 from app.domain.jobs import JobKind
 from app.domain.processes import ProcessRole
 from app.domain.stuck_plans import StuckCause
-from app.metrics import METRICS
+from app.metrics import PIPELINE_METRICS
 from app.storage.clock import now_plus
 from app.storage.processes import show_process
 from app.storage.schema import processes
@@ -26,7 +26,7 @@ def test_every_metric_of_the_table_is_told_from_the_start(api: Api) -> None:
     answer = api.get(METRICS_URL, None)
     families = {family.name for family in parse_text(answer.get_data(as_text=True))}
     ours = {name for name in families if not name.startswith("process_")}
-    assert ours == {metric.name.removesuffix("_total") for metric in METRICS}
+    assert ours == {metric.name.removesuffix("_total") for metric in PIPELINE_METRICS}
     assert {"process_resident_memory_bytes", "process_cpu_seconds", "process_open_fds"} <= families - ours
     assert answer.content_type.startswith("text/plain; version=0.0.4")
 
