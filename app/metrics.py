@@ -25,6 +25,7 @@ from app.metric_buckets import (
     DEPTH_BUCKETS,
     HTTP_BUCKETS,
     LATENCY_BUCKETS,
+    MESSAGE_BUCKETS,
     PAUSE_BUCKETS,
     RECOVERY_BUCKETS,
     REFUSAL_BUCKETS,
@@ -416,7 +417,6 @@ ERRORS = Metric(
         )
     },
 )
-
 RELAY_SIGNALS = Metric(
     "marketplace_relay_signals_total",
     "counter",
@@ -462,6 +462,45 @@ RELAY_COMMIT = Metric(
     "histogram",
     "Time from a request's signals to their commit, which many requests share",
     buckets=LATENCY_BUCKETS,
+    relay=True,
+)
+RELAY_MESSAGES = Metric(
+    "marketplace_relay_messages_total",
+    "counter",
+    "Messages that the relay is done with: Slack took it, alone or in a digest, or there is no Slack and it was logged",
+    {"kind": ("firing", "update", "recovery"), "outcome": ("sent", "digest", "logged")},
+    relay=True,
+)
+RELAY_CALLS = Metric(
+    "marketplace_relay_slack_calls_total",
+    "counter",
+    "Calls to Slack, by outcome: too many, no answer in time, a setting that a person must mend, or a message that"
+    " Slack does not take",
+    {"outcome": ("ok", "rate_limited", "unavailable", "misconfigured", "invalid")},
+    relay=True,
+)
+RELAY_WAITING = Metric(
+    "marketplace_relay_waiting_messages", "gauge", "Messages that wait for Slack", together="livemax", relay=True
+)
+RELAY_OLDEST = Metric(
+    "marketplace_relay_oldest_waiting_seconds",
+    "gauge",
+    "For how long the oldest message has waited for Slack; 0 when none does",
+    together="livemax",
+    relay=True,
+)
+RELAY_DELIVERY = Metric(
+    "marketplace_relay_delivery_seconds",
+    "histogram",
+    "Time from when the relay accepted what a message tells of until Slack had taken the message",
+    buckets=MESSAGE_BUCKETS,
+    relay=True,
+)
+RELAY_SLACK_UP = Metric(
+    "marketplace_relay_slack_up",
+    "gauge",
+    "1 while every channel takes what it is sent, or nothing was sent yet; 0 while one does not",
+    together="livemax",
     relay=True,
 )
 
