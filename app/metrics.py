@@ -417,6 +417,24 @@ RELAY_SLACK_UP = Metric(
     together="livemax",
     relay=True,
 )
+NOTICES = Metric(
+    "marketplace_notices_total",
+    "counter",
+    "Notices for the relay, by what an attempt to deliver them came to; expired ones are told to nobody",
+    {"outcome": ("delivered", "retrying", "refused", "expired")},
+)
+NOTICES_WAITING = Metric(
+    "marketplace_notices_waiting",
+    "gauge",
+    "Notices that the relay does not have yet; 0 where there is no relay",
+    level=True,
+)
+NOTICES_OLDEST = Metric(
+    "marketplace_notices_oldest_seconds",
+    "gauge",
+    "For how long the oldest notice has waited that the relay does not have yet; 0 when there is none",
+    level=True,
+)
 ERRORS = Metric(
     "marketplace_unexpected_errors_total",
     "counter",
@@ -428,6 +446,7 @@ ERRORS = Metric(
             "sweeper",
             "watch",
             "delivery",
+            "notices",
             "heartbeat",
             "breakers",
             "agent_calls",
@@ -438,7 +457,6 @@ ERRORS = Metric(
         )
     },
 )
-
 RELAY_SIGNALS = Metric(
     "marketplace_relay_signals_total",
     "counter",

@@ -16,7 +16,7 @@ from app.metrics import ERRORS
 from app.pulse import Pulse
 
 #: Where an unexpected error is counted.
-Place = Literal["sweeper", "watch", "delivery"]
+Place = Literal["sweeper", "watch", "delivery", "notices"]
 
 _log = structlog.stdlib.get_logger(__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from alerting.alertmanager import INHIBITIONS
+from alerting.inhibitions import INHIBITIONS
 from alerting.rules.rule import AlertRule
 from app.domain.alerts import ALERTS, Alert
 from app.rule_files import duration
@@ -46,8 +46,11 @@ def alerts_page() -> str:
         table(
             ["Fires", "Not sent"],
             [
-                [code(source.name), ", ".join(code(target.name) for target in targets)]
-                for source, targets in INHIBITIONS
+                [
+                    " of ".join(code(text) for text in (inhibition.source.name, *inhibition.where)),
+                    ", ".join(code(target.name) for target in inhibition.targets),
+                ]
+                for inhibition in INHIBITIONS
             ],
         ),
     )

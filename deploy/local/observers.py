@@ -10,12 +10,13 @@ from pathlib import Path
 import yaml
 
 from app.domain.errors import ConfigurationError
+from app.domain.observers import ALERTMANAGER_JOB, PROMETHEUS_JOB
 from app.settings import MonitoringSettings
 from deploy.artifacts.rule_documents import ALERT_FILE, ALERTMANAGER_FILE, RECORDING_FILE, documents
 from deploy.local.child import Program
 from deploy.local.ports import LOOPBACK, Port, default_port
 from deploy.local.readiness import http_answers
-from monitoring.scraping import ALERTMANAGER_JOB, PROMETHEUS_JOB, Targets, prometheus_config, retention_argument
+from monitoring.scraping import Targets, prometheus_config, retention_argument
 
 #: First choice of each port: the ones that everybody knows.
 PROMETHEUS_PORT = 9090
