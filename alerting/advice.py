@@ -195,6 +195,18 @@ _BY_ALERT: Mapping[Alert, Advice] = {
         "Monitoring sees again after {span}",
         after="What happened meanwhile was not told: look at the dashboards for that time.",
     ),
+    alerts.RELAY_DEGRADED: Advice(
+        "What cannot be sent is in the log at once, is kept, and is sent when the way is free again.",
+        "Look at the alerts in Alertmanager until it works; the relay's log says what is wrong: alert_message has what"
+        " Slack was not told.",
+        "Alerts get through again ({problem}) after {span}",
+        after="Nothing: what waited has come as a digest.",
+    ),
+    alerts.RELAY_BACKLOG: Advice(
+        "Messages are kept and sent as fast as Slack allows; many that wait become one digest.",
+        "See whether Slack is slow or down; the relay's log has every message at once.",
+        "No message waits for Slack any more, after {span}",
+    ),
     **dict(
         _burning(
             Advice(
@@ -239,6 +251,5 @@ _BY_ALERT: Mapping[Alert, Advice] = {
         )
     ),
 }
-
 #: By the name of the alert.
 ADVICE: Mapping[str, Advice] = {alert.name: advice for alert, advice in _BY_ALERT.items()}

@@ -20,6 +20,7 @@ from alerting.issues import Issue, Outcome
 from alerting.links import LinkMaker
 from alerting.outbox import add_message
 from alerting.signals import Path, Signal
+from alerting.silences import silenced_until
 from alerting.throttle import Message, Pace, decide, due_at
 from app.domain.alerts import AlertType
 
@@ -81,7 +82,8 @@ class Decisions:
         now: float,
     ) -> Decided:
         issue, last = known
-        decision = decide(issue, signal, now, self._pace)
+        quiet_until = silenced_until(connection, key, now=now)
+        decision = decide(issue, signal, now, self._pace, quiet_until=quiet_until)
         if signal is not None and decision.outcome in {Outcome.ACCEPTED, Outcome.JOINED}:
             last = _latest(last, signal, goes_on=issue.began_at is not None)
         if decision.message is not None:
@@ -90,7 +92,8 @@ class Decisions:
             forget_issue(connection, key)
         # A tick moves `due_at`, whatever else it changes.
         elif signal is None or replace(decision.issue, changed_at=issue.changed_at) != issue:
-            save_issue(connection, key, decision.issue, last, before=issue, due_at=due_at(decision.issue, self._pace))
+            due = due_at(decision.issue, self._pace, quiet_until=quiet_until)
+            save_issue(connection, key, decision.issue, last, before=issue, due_at=due)
         path = Path.OWN if signal is None else signal.path
         return Decided(path, last.type, decision.outcome, decision.is_suppressed)
 

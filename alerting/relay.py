@@ -18,7 +18,10 @@ from alerting.intake_api import IntakeEdge, create_app
 from alerting.intake_server import IntakeServer
 from alerting.issue_rows import is_firing
 from alerting.links import LinkMaker
+from alerting.render_command import render
 from alerting.rules.groups import alert_rules
+from alerting.silence_pages import silences
+from alerting.silences import silence_links
 from alerting.store import Store
 from alerting.throttle import Pace
 from alerting.ticker import Ticker
@@ -48,6 +51,9 @@ def relay(context: click.Context) -> None:
         check_settings(settings.relay)
         configure_logs(settings.log)
         _run(settings)
+
+
+relay.add_command(render)
 
 
 def check_settings(settings: RelaySettings) -> None:

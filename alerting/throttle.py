@@ -56,10 +56,13 @@ class Decision:
     is_suppressed: bool = False
 
 
-def decide(issue: Issue, signal: Signal | None, now: float, pace: Pace) -> Decision:
+def decide(
+    issue: Issue, signal: Signal | None, now: float, pace: Pace, *, quiet_until: float | None = None
+) -> Decision:
     """Return what follows from a signal, or from the passing of time; `now` is in seconds since 1970.
 
-    The ids of direct signals are the caller's to check: one with a known id is not to be told again.
+    The ids of direct signals are the caller's to check: one with a known id is not to be told again. Until
+    `quiet_until`, because somebody has silenced the issue, only a rise in severity and the recovery are told.
     """
     if signal is None:
         heard = ripen(issue, now, hold_seconds=pace.hold_seconds)
@@ -69,7 +72,7 @@ def decide(issue: Issue, signal: Signal | None, now: float, pace: Pace) -> Decis
     if heard.is_occurrence:
         since = now if counted.suppressed_since is None else counted.suppressed_since
         counted = replace(counted, suppressed=counted.suppressed + 1, suppressed_since=since)
-    kind = _kind(counted, now, pace)
+    kind = _kind(counted, now, pace, is_quiet=quiet_until is not None and now < quiet_until)
     if kind is None:
         after: Issue | None = _without_ended_episode(counted)
         if signal is None and _is_forgotten(counted, now, pace):
@@ -78,7 +81,7 @@ def decide(issue: Issue, signal: Signal | None, now: float, pace: Pace) -> Decis
     return Decision(_told(counted, kind, now), _message(counted, kind, heard), heard.outcome)
 
 
-def due_at(issue: Issue, pace: Pace) -> float:
+def due_at(issue: Issue, pace: Pace, *, quiet_until: float | None = None) -> float:
     """Return when time alone will change something: `decide` without a signal is to be called from then on."""
     held = [source.held_until for source in issue.sources.values() if source.held_until is not None]
     told = []
@@ -86,10 +89,14 @@ def due_at(issue: Issue, pace: Pace) -> float:
         told.append(issue.told_at + pace.window_seconds)
     elif issue.told_at is not None and issue.began_at is not None:
         told.append(issue.told_at + pace.reminder_seconds)
+    elif issue.suppressed:
+        told.append(issue.changed_at)
+    if quiet_until is not None:
+        told = [max(at, quiet_until) for at in told]
     return min([*held, *told], default=issue.changed_at + _remembered_seconds(pace))
 
 
-def _kind(issue: Issue, now: float, pace: Pace) -> MessageKind | None:
+def _kind(issue: Issue, now: float, pace: Pace, *, is_quiet: bool) -> MessageKind | None:
     """Return what message is to be made now, or None."""
     severity = issue.severity
     silent_seconds = float("inf") if issue.told_at is None else now - issue.told_at
@@ -99,7 +106,7 @@ def _kind(issue: Issue, now: float, pace: Pace) -> MessageKind | None:
     is_worse = severity is not None and said is not None and rank(severity) > rank(said)
     is_due = silent_seconds >= pace.window_seconds and issue.suppressed > 0
     is_reminder = severity is not None and silent_seconds >= pace.reminder_seconds
-    if not (is_worse or is_due or is_reminder):
+    if not is_worse and (is_quiet or not (is_due or is_reminder)):
         return None
     begins = severity is not None and not issue.is_told
     return MessageKind.FIRING if begins or is_worse else MessageKind.UPDATE

@@ -15,7 +15,7 @@ from app.domain.jobs import PlanStatus
 from app.metrics import LEASES_REAPED, REDIS_UP
 from app.storage.clock import now_plus
 from app.storage.schema import plans
-from deploy.local.story import SimulatedAgents
+from deploy.local.simulations import SimulatedAgents
 from deploy.local.story_plans import PLAIN, WITHOUT_PHASE_1
 from tests.servers import wait_until
 from tests.stacks import RunningStack, approve, database_of, import_plan
