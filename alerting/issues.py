@@ -206,8 +206,10 @@ def _alert_ends(issue: Issue, signal: Signal, at: float) -> Heard:
     if before is not None and at < before.began_at:
         return Heard(issue, Outcome.STALE)
     sources = {other: source for other, source in issue.sources.items() if other != key}
-    if not any(s.firing for k, s in sources.items() if k[:2] == (Path.ALERTMANAGER, signal.alert)):
-        # Prometheus has looked since the pipeline told of it, and no alert of this name is left.
+    is_left = any(s.firing for k, s in sources.items() if k[:2] == (Path.ALERTMANAGER, signal.alert))
+    if before is not None and before.firing and not is_left:
+        # Prometheus saw what the pipeline told of, and sees it no more. Of an alert that did not count, that is not
+        # known: it may have begun before an end that the pipeline told of, and end only now.
         sources = {
             k: replace(s, firing=False) if _is_direct(k, signal.alert) and s.began_at <= at else s
             for k, s in sources.items()

@@ -114,8 +114,9 @@ class Model:
         if not signal.firing:
             if key in known and at < known[key]:
                 return False
+            counted = key in firing.alerts
             self._forget(firing, key)
-            if not firing.alerts and firing.notice is not None and firing.notice <= at:
+            if counted and not firing.alerts and firing.notice is not None and firing.notice <= at:
                 firing.notice = None
             return False
         if (key in known and at <= known[key]) or (firing.ended is not None and at <= firing.ended):

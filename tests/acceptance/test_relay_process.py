@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.promtool import findings_of
 from tests.relay_process import (
     AUTHORIZED,
     EVENTS_SECRET,
@@ -189,3 +190,10 @@ def test_without_a_token_no_alertmanager_is_expected(tmp_path: Path) -> None:
     with running_relay(tmp_path, alertmanager_token=None, watchdog_seconds="2") as relay:
         pass
     assert relay.log()[0]["expects_alertmanager"] is False
+
+
+def test_its_metrics_are_sound_and_few(tmp_path: Path) -> None:
+    with running_relay(tmp_path) as relay:
+        text = requests.get(f"{relay.url}/metrics", timeout=10).text
+    assert findings_of(text) == []
+    assert sum(not line.startswith("#") for line in text.splitlines()) < 500

@@ -185,6 +185,39 @@ def test_the_end_of_the_last_alert_ends_what_the_pipeline_told() -> None:
     assert story.alert(51, firing=False, fingerprint="b") == "recovery warning +0"
 
 
+def test_the_end_of_an_alert_on_what_was_before_does_not_end_what_the_pipeline_told_since() -> None:
+    story = Story()
+    story.notice(0)
+    story.alert(5)
+    story.notice(50, firing=False)
+    story.notice(105)
+    assert story.alert(111, firing=False) == ""
+    assert story.issue.severity is Severity.WARNING
+
+
+def test_the_end_of_an_alert_that_was_held_does_not_end_a_notice_either() -> None:
+    story = Story()
+    story.notice(0, firing=False)
+    story.alert(5)
+    story.notice(10)
+    assert story.alert(111, firing=False) == ""
+    assert story.issue.severity is Severity.WARNING
+
+
+@pytest.mark.parametrize(("began_at", "outcome"), [(0, Outcome.STALE), (1, Outcome.HELD), (120, Outcome.HELD)])
+def test_the_edges_of_the_hold(began_at: float, outcome: Outcome) -> None:
+    story = Story()
+    story.notice(0, firing=False)
+    story.alert(119.9, at=began_at)
+    assert story.outcome is outcome
+
+
+def test_an_alert_that_comes_when_the_hold_is_over_counts_at_once() -> None:
+    story = Story()
+    story.notice(0, firing=False)
+    assert story.alert(120, at=5) == "firing warning +0"
+
+
 def test_a_late_end_of_an_older_alert_does_not_end_what_came_after_it() -> None:
     story = Story()
     story.notice(100)
