@@ -14,7 +14,10 @@ from app.metrics import RELAY_COMMIT, RELAY_OPEN_ISSUES, RELAY_SIGNALS, RELAY_SU
 
 
 class Intake:
-    """Takes signals and lets time pass; safe to use from many threads. `clock` tells seconds since 1970."""
+    """Takes signals and lets time pass; safe to use from many threads.
+
+    `on_commit` is called when there may be new messages; `clock` tells seconds since 1970.
+    """
 
     def __init__(
         self,
@@ -22,9 +25,11 @@ class Intake:
         decisions: Decisions,
         metrics: LiveMetrics,
         *,
+        on_commit: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._committer = committer
+        self._on_commit = on_commit
         self._decisions = decisions
         self._metrics = metrics
         self._clock = clock
@@ -57,6 +62,8 @@ class Intake:
         while True:
             decided = self._committer.commit(lambda connection: self._decisions.tick(connection, self._clock()))
             self._count_suppressed(decided)
+            if decided:
+                self._on_commit()
             if len(decided) < MOST_TOGETHER:
                 break
         for severity, count in self._committer.commit(open_issues).items():
@@ -73,6 +80,7 @@ class Intake:
     def _take(self, signals: Sequence[Signal]) -> list[Decided]:
         began_at = time.monotonic()
         decided = self._committer.commit(lambda connection: self._decisions.hear(connection, signals, self._clock()))
+        self._on_commit()
         self._metrics.observe(RELAY_COMMIT, time.monotonic() - began_at)
         for one in decided:
             self._metrics.count(RELAY_SIGNALS, path=one.path, outcome=one.outcome)

@@ -99,32 +99,30 @@ def _run(settings: Settings) -> None:
     environment, own = settings.monitoring.environment, settings.relay
     store = Store(own.file)
     committer = Committer(store)
+    delivery = Delivery(store, own, metrics)
     pace = Pace(own.window_seconds, own.remind_seconds, own.hold_seconds)
-    links = LinkMaker(
-        web_url=own.web_url,
-        runbook_url=settings.monitoring.runbook_url,
-        grafana_url=settings.monitoring.grafana_url,
-        dashboards=dashboards(settings.monitoring),
-    )
-    intake = Intake(committer, Decisions(pace, links), metrics)
+    intake = Intake(committer, Decisions(pace, _links(settings)), metrics, on_commit=delivery.wake)
     with store.read() as connection:
         is_blind = is_firing(connection, blind_issue(environment))
     switch = DeadMansSwitch(
         intake.take, metrics, limit_seconds=own.watchdog_seconds, environment=environment, is_blind=is_blind
     )
-    delivery = Delivery(store, own, metrics)
     expects_alertmanager = own.alertmanager_token is not None
     ticker = Ticker({"tick": intake.tick} | ({"watchdog": switch.look} if expects_alertmanager else {}), metrics)
     parts = (ticker, committer, delivery)
-    edge = IntakeEdge(
-        intake,
-        own,
-        metrics,
-        environment=environment,
-        see_watchdog=switch.see,
-        problems=lambda: [problem for part in parts for problem in part.problems()],
+    app = create_app(
+        IntakeEdge(
+            intake,
+            own,
+            metrics,
+            environment=environment,
+            see_watchdog=switch.see,
+            problems=lambda: [problem for part in parts for problem in part.problems()],
+        )
     )
-    server = IntakeServer(create_app(edge), own, metrics)
+    if own.alertmanager_url is not None:
+        app.register_blueprint(silences(secret=_secret(own), store=store, alertmanager_url=own.alertmanager_url))
+    server = IntakeServer(app, own, metrics)
     intake.begin()
     ticker.start()
     delivery.start()
@@ -143,6 +141,25 @@ def _run(settings: Settings) -> None:
     store.close()
     metrics.close()
     _log.info("relay_stopped")
+
+
+def _links(settings: Settings) -> LinkMaker:
+    own = settings.relay
+    silence = {}
+    if own.alertmanager_url is not None:
+        silence = {"silence_link": silence_links(own.public_url, _secret(own))}
+    return LinkMaker(
+        web_url=own.web_url,
+        runbook_url=settings.monitoring.runbook_url,
+        grafana_url=settings.monitoring.grafana_url,
+        dashboards=dashboards(settings.monitoring),
+        **silence,
+    )
+
+
+def _secret(settings: RelaySettings) -> str:
+    assert settings.events_secret is not None  # noqa: S101 -- `check_settings` has seen it
+    return settings.events_secret.get_secret_value()
 
 
 def _decoded(secret: str) -> bytes:

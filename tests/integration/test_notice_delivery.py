@@ -22,6 +22,7 @@ from app.domain.errors import ConfigurationError
 from app.domain.notices import Notice
 from app.live_metrics import LiveMetrics
 from app.outbound import Outbound
+from app.pulse import Pulse
 from app.settings import DatabaseSettings, OutboundSettings
 from app.storage.clock import now_plus
 from app.storage.database import Database
@@ -30,7 +31,7 @@ from app.storage.notices import notice_id, tell_firing, tell_resolved
 from app.storage.schema import notices
 from tests.receiver import Receiver, running_receiver
 from tests.servers import wait_until
-from worker.chores import Chore, Pulse, do_chores
+from worker.chores import Chore, do_chores
 from worker.notices import POLL_SECONDS, NoticeDelivery
 
 SECRET = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
