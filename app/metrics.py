@@ -467,8 +467,9 @@ RELAY_COMMIT = Metric(
 RELAY_MESSAGES = Metric(
     "marketplace_relay_messages_total",
     "counter",
-    "Messages that the relay is done with: Slack took it, alone or in a digest, or there is no Slack and it was logged",
-    {"kind": ("firing", "update", "recovery"), "outcome": ("sent", "digest", "logged")},
+    "Messages that the relay is done with: Slack took it alone or in a digest, there is no Slack and it was logged, or"
+    " Slack refused even its plain text and it was logged",
+    {"kind": ("firing", "update", "recovery"), "outcome": ("sent", "digest", "logged", "refused")},
     relay=True,
 )
 RELAY_CALLS = Metric(
