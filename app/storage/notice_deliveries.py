@@ -10,14 +10,11 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    FromClause,
     TextClause,
-    Tuple,
     delete,
     func,
     or_,
     select,
-    tuple_,
     update,
 )
 
@@ -67,7 +64,7 @@ def claim_notices(connection: Connection, *, owner: str, lease_seconds: float, l
     attempt.
     """
     due = connection.execute(
-        select(notices.c.id, notices.c.issue).where(*_ready()).order_by(notices.c.created_at, notices.c.id).limit(limit)
+        select(notices.c.id, notices.c.issue).where(*_ready()).order_by(notices.c.number).limit(limit)
     ).all()
     claimed: list[ClaimedNotice] = []
     taken_by_another = set()
@@ -141,16 +138,16 @@ def forget_notices(connection: Connection, *, limit: int) -> int:
     The last one of an issue stays while it tells that the issue began, for what ends it looks for that.
     """
     later = notices.alias("later")
-    superseded = select(later.c.id).where(later.c.issue == notices.c.issue, _order(later) > _order(notices)).exists()
+    superseded = select(later.c.id).where(later.c.issue == notices.c.issue, later.c.number > notices.c.number).exists()
     old = (
-        select(notices.c.id)
+        select(notices.c.number)
         .where(
             notices.c.ended_at <= once_now_plus(-_KEPT_SECONDS),
             or_(notices.c.state == NoticeState.RESOLVED, superseded),
         )
         .limit(limit)
     )
-    return connection.execute(delete(notices).where(notices.c.id.in_(old))).rowcount
+    return connection.execute(delete(notices).where(notices.c.number.in_(old))).rowcount
 
 
 def waiting_notices(connection: Connection) -> WaitingNotices:
@@ -177,20 +174,7 @@ def _due() -> tuple[TextClause | ColumnElement[bool], ...]:
 
 
 def _ready() -> tuple[TextClause | ColumnElement[bool], ...]:
-    """Return the conditions of a notice that is due, and that no earlier one of its issue holds up."""
-    earlier = notices.alias("earlier")
-    held_up = (
-        select(earlier.c.id)
-        .where(
-            UNDELIVERED,
-            earlier.c.issue == notices.c.issue,
-            _order(earlier) < _order(notices),
-            earlier.c.next_attempt_at > once_now_plus(),
-        )
-        .exists()
-    )
-    return *_due(), ~held_up
-
-
-def _order(table: FromClause) -> Tuple:
-    return tuple_(table.c.created_at, table.c.id)
+    """Return the conditions of a notice that is due, and whose issue has none on its way or in a pause."""
+    # Asked once, and not for each notice: thousands may wait, and few of them are held.
+    held = select(notices.c.issue).where(UNDELIVERED, notices.c.next_attempt_at > once_now_plus())
+    return *_due(), notices.c.issue.not_in(held)

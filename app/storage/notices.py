@@ -152,7 +152,7 @@ def _cut(text: str, length: int = MOST_CHARACTERS) -> str:
 _NEWEST = (
     select(notices.c.id, notices.c.state)
     .where(notices.c.issue == bindparam("the_issue"))
-    .order_by(notices.c.created_at.desc(), notices.c.id.desc())
+    .order_by(notices.c.number.desc())
     .limit(1)
 )
 _INSERT = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -257,8 +258,10 @@ UNDELIVERED = text("status IN ('pending', 'active')")
 notices = Table(
     "marketplace_notices",
     metadata,
-    # What is told to the relay. The id follows from what it tells of: the same thing is told once, whoever writes it.
-    Column("id", Uuid, primary_key=True),
+    # What is told to the relay, in the order in which it was written; times may be equal, and clocks are set back.
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    # It follows from what the notice tells of: the same thing is told once, whoever writes it.
+    Column("id", Uuid, nullable=False, unique=True),
     Column("alert", String(100), nullable=False),
     # The alert and the labels of its subject: notices of one issue are delivered in order.
     Column("issue", String(300), nullable=False),
@@ -277,14 +280,13 @@ notices = Table(
     Column("created_at", Timestamp, nullable=False),
     Column("ended_at", Timestamp),
     CheckConstraint("(status = 'active') = (lease_owner IS NOT NULL)", name="active_has_owner"),
-    Index("ix_marketplace_notices_issue", "issue", "created_at", "id"),
+    Index("ix_marketplace_notices_issue", "issue", "number"),
     Index("ix_marketplace_notices_ended", "ended_at"),
-    Index("ix_marketplace_notices_open", "created_at", "id", sqlite_where=UNDELIVERED, postgresql_where=UNDELIVERED),
+    Index("ix_marketplace_notices_open", "number", sqlite_where=UNDELIVERED, postgresql_where=UNDELIVERED),
     Index(
-        "ix_marketplace_notices_open_issue",
+        "ix_marketplace_notices_held",
+        "next_attempt_at",
         "issue",
-        "created_at",
-        "id",
         sqlite_where=UNDELIVERED,
         postgresql_where=UNDELIVERED,
     ),

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.shared_metrics import DIRECTORY_VARIABLE
 from deploy.local.child import Program
 from deploy.local.ports import LOOPBACK, Port
 from deploy.local.readiness import http_answers
@@ -38,6 +39,11 @@ class AlertPath:
         """Where relay and inbox answer, by name."""
         return {name: port.url for name, port in (("relay", self.relay), ("inbox", self.inbox)) if port}
 
+    @property
+    def alerts_url(self) -> str:
+        """Where the relay takes alerts."""
+        return f"{self.relay.url}/alerts"
+
     def overrides(self, *, web_url: str, alertmanager_url: str | None) -> dict[str, str]:
         """Return the settings of the product that lead from the pipeline to the inbox; secrets are kept in files."""
         prefix = "MARKETPLACE_RELAY__"
@@ -64,7 +70,8 @@ class AlertPath:
             Program(
                 "relay",
                 (str(Path(sys.executable).with_name("marketplace")), "relay"),
-                environment,
+                # It counts alone: what it tells is about no process of the pipeline.
+                {name: value for name, value in environment.items() if name != DIRECTORY_VARIABLE},
                 is_ready=lambda: http_answers(self.relay.number, "/health/ready"),
                 stop_seconds=_STOP_SECONDS,
             )

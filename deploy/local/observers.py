@@ -92,11 +92,12 @@ class Observers:
         """The ports by name."""
         return {"prometheus": self.prometheus, "alertmanager": self.alertmanager}
 
-    def write_files(self, targets: Sequence[Targets]) -> None:
-        """Write the rules and the configurations."""
+    def write_files(
+        self, targets: Sequence[Targets], *, relay_url: str | None = None, relay_token_file: Path | None = None
+    ) -> None:
+        """Write the rules and the configurations; without a relay, alerts stay in Alertmanager."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        # There is no relay yet: alerts stay in Alertmanager.
-        for name, text in documents(self.settings, relay_url=None).items():
+        for name, text in documents(self.settings, relay_url, relay_token_file).items():
             (self.directory / name).write_text(text, encoding="utf-8")
         own = (
             Targets(PROMETHEUS_JOB, (_address(self.prometheus),)),

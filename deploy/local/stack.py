@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from app.cli.masking import masked_url
+from app.domain.observers import RELAY_JOB
 from app.settings import MonitoringSettings, Settings, origin_of
 from app.shared_metrics import DIRECTORY_VARIABLE, empty_directory
 from deploy.local.agents_program import AgentsProgram
@@ -212,7 +213,12 @@ class Stack:
                 self.data.path / "valkey", port=self.ports.valkey.number, password=self._valkey_password
             )
         if self.observers:
-            self.observers.write_files(self._targets())
+            path = self._alert_path
+            self.observers.write_files(
+                self._targets(),
+                relay_url=path.alerts_url if path else None,
+                relay_token_file=self.data.alertmanager_token if path else None,
+            )
 
     def programs(self) -> list[Program]:
         """Return the programs, which start side by side: the product's own wait for their database by themselves."""
@@ -245,6 +251,8 @@ class Stack:
         if not self._system.get(DIRECTORY_VARIABLE):
             jobs[WORKER_JOB] = (ports.worker_metrics, ports.quarantine_metrics)
             jobs[SCHEDULER_JOB] = (ports.scheduler_metrics,)
+        if ports.relay:
+            jobs[RELAY_JOB] = (ports.relay,)
         return [Targets(job, tuple(f"{LOOPBACK}:{port.number}" for port in of)) for job, of in jobs.items()]
 
     def _overrides(self) -> dict[str, str]:

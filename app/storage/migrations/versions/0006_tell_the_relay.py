@@ -23,6 +23,7 @@ def upgrade() -> None:
     """Apply this step."""
     op.create_table(
         _NOTICES,
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("alert", sa.String(length=100), nullable=False),
         sa.Column("issue", sa.String(length=300), nullable=False),
@@ -39,11 +40,12 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "(status = 'active') = (lease_owner IS NOT NULL)", name=op.f("ck_marketplace_notices_active_has_owner")
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_marketplace_notices")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_marketplace_notices")),
+        sa.UniqueConstraint("id", name=op.f("uq_marketplace_notices_id")),
     )
-    op.create_index("ix_marketplace_notices_issue", _NOTICES, ["issue", "created_at", "id"])
+    op.create_index("ix_marketplace_notices_issue", _NOTICES, ["issue", "number"])
     op.create_index("ix_marketplace_notices_ended", _NOTICES, ["ended_at"])
-    for name, columns in (("open", ["created_at", "id"]), ("open_issue", ["issue", "created_at", "id"])):
+    for name, columns in (("open", ["number"]), ("held", ["next_attempt_at", "issue"])):
         _create_partial_index(f"ix_marketplace_notices_{name}", _NOTICES, columns, "status IN ('pending', 'active')")
     _create_partial_index(
         "ix_marketplace_dead_letters_waiting", _LETTERS, ["error_class", "kind"], "status = 'waiting'"
