@@ -55,10 +55,12 @@ class AlertPath:
             "WEB_URL": web_url,
             "FILE": str(self.data.relay),
             "EVENTS_SECRET": kept_secret(self.data.events_secret, _new_events_secret),
-            "ALERTMANAGER_TOKEN": kept_secret(self.data.alertmanager_token, lambda: secrets.token_hex(_SECRET_BYTES)),
         }
         if alertmanager_url:
             overrides["ALERTMANAGER_URL"] = alertmanager_url
+            # With a token the relay expects an Alertmanager, and tells when none is heard.
+            token = kept_secret(self.data.alertmanager_token, lambda: secrets.token_hex(_SECRET_BYTES))
+            overrides["ALERTMANAGER_TOKEN"] = token
         if self.inbox:
             # A path like that of a real incoming webhook; the simulated Slack takes any.
             overrides["SLACK_WEBHOOK_URL"] = f"{self.inbox.url}/services/T0LOCAL/B0LOCAL/local"
