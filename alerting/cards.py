@@ -88,7 +88,7 @@ def make_card(
     """
     advice = advice_on(signal.alert, signal.summary)
     ends = kind is MessageKind.RECOVERY
-    ended_at = (ended_at or signal.at) if ends else None
+    ended_at = (ended_at or signal.at) if ends else ended_at
     subject = {_kept(label): _kept(value) for label, value in signal.subject.items()}
     return Card(
         kind=kind,
@@ -97,7 +97,7 @@ def make_card(
         type=AlertType.RECOVERY_SUCCESS if ends else signal.type,
         severity=severity,
         environment=_kept(signal.environment),
-        title=advice.recovery_title(subject, ended_at - started_at) if ended_at else _kept(signal.summary),
+        title=advice.recovery_title(subject, ended_at - started_at) if ends and ended_at else _kept(signal.summary),
         description="" if ends else _kept(signal.description),
         subject=subject,
         plan_id=signal.plan_id,

@@ -1,26 +1,28 @@
-"""Fixtures: a card, a digest or a notice as a JSON file, from which a message is drawn without sending it."""
+"""Fixtures: what becomes a message, as a JSON file, from which the message is drawn without sending it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Any, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from alerting.advice import advice_on
+from alerting.alertmanager_webhook import read_webhook
 from alerting.cards import Card, Links, MessageKind, make_card
-from alerting.signals import CATALOGUE, Path, Signal
+from alerting.notice_intake import notice_signal
+from alerting.signals import CATALOGUE, Signal
 from alerting.slack_payloads import card_payload, digest_payload
 from app.domain.alerts import Severity
 from app.domain.errors import InvalidInputError
-from app.domain.notices import Notice, NoticeState
+from app.domain.notices import Notice
 from app.domain.strict_json import read_json
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
-#: A notice that something ended does not say when it began; its message is drawn as if it had lasted so long.
+#: A signal that something ended does not say when it began; its message is drawn as if it had lasted so long.
 _LASTED = timedelta(minutes=2)
 
 
@@ -61,13 +63,22 @@ def example(name: str) -> bytes:
     return files("alerting").joinpath("examples", f"{name}.json").read_bytes()
 
 
-def fixture_payload(data: bytes, *, mentions: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return the message that Slack would be sent.
+def fixture_payloads(data: bytes, *, mentions: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    """Return the messages that Slack would be sent: one, or one for each alert of a request of Alertmanager.
 
     Raises:
         InvalidInputError: The fixture is none; the field is the place that is wrong.
     """
     document = read_json(data, place="FIXTURE")
+    if isinstance(document, dict) and "alerts" in document:
+        webhook = read_webhook(data, environment="none", now=datetime.now(UTC))
+        if webhook.faults:
+            raise webhook.faults[0]
+        return [card_payload(_card(signal), mentions=mentions) for signal in webhook.signals]
+    return [_fixture_payload(document, mentions)]
+
+
+def _fixture_payload(document: object, mentions: tuple[str, ...]) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InvalidInputError("FIXTURE", "must be a JSON object")
     if "cards" in document:
@@ -78,8 +89,12 @@ def fixture_payload(data: bytes, *, mentions: tuple[str, ...] = ()) -> dict[str,
     if "kind" in document:
         return card_payload(_read(CardFixture, document).completed(), mentions=mentions)
     if "state" in document:
-        return card_payload(_noticed(_read(Notice, document)), mentions=mentions)
-    raise InvalidInputError("FIXTURE", "must have `kind` (a card), `cards` (a digest) or `state` (a notice)")
+        notice = _read(Notice, document)
+        if notice.alert not in CATALOGUE:
+            raise InvalidInputError("alert", f"{notice.alert!r} is not in the catalogue")
+        return card_payload(_card(notice_signal(notice)), mentions=mentions)
+    kinds = "`kind` (a card), `cards` (a digest), `state` (a notice) or `alerts` (a request of Alertmanager)"
+    raise InvalidInputError("FIXTURE", f"must have {kinds}")
 
 
 def _read(model: type[_Model], document: Mapping[str, Any]) -> _Model:
@@ -91,34 +106,11 @@ def _read(model: type[_Model], document: Mapping[str, Any]) -> _Model:
         raise InvalidInputError(place or "FIXTURE", first["msg"]) from error
 
 
-def _noticed(notice: Notice) -> Card:
-    entry = CATALOGUE.get(notice.alert)
-    if entry is None:
-        raise InvalidInputError("alert", f"{notice.alert!r} is not in the catalogue")
-    ended = notice.state is NoticeState.RESOLVED
-    signal = Signal(
-        path=Path.PIPELINE,
-        id=str(notice.id),
-        fingerprint=notice.alert,
-        alert=notice.alert,
-        type=entry.type,
-        severity=entry.severity,
-        firing=not ended,
-        at=notice.at,
-        environment=notice.environment,
-        subject=notice.subject,
-        summary=notice.summary,
-        plan_id=notice.plan_id,
-        job_id=notice.job_id,
-        agent=notice.agent,
-        error_code=notice.error_code,
-        error=notice.error,
-        action=notice.action,
-    )
+def _card(signal: Signal) -> Card:
     return make_card(
         signal,
-        MessageKind.RECOVERY if ended else MessageKind.FIRING,
-        severity=entry.severity,
-        started_at=notice.at - _LASTED if ended else notice.at,
-        links=Links(),
+        MessageKind.FIRING if signal.firing else MessageKind.RECOVERY,
+        severity=signal.severity,
+        started_at=signal.at if signal.firing else signal.at - _LASTED,
+        links=Links(runbook=signal.runbook_url, dashboard=signal.dashboard_url),
     )

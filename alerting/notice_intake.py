@@ -66,13 +66,14 @@ def read_notice(body: bytes) -> Signal:
     if not isinstance(event, dict) or event.get("type") != NOTICE_TYPE:
         raise InvalidInputError("type", f"must be {NOTICE_TYPE}")
     try:
-        return _signal(Notice.model_validate(event.get("data")))
+        return notice_signal(Notice.model_validate(event.get("data")))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise InvalidInputError(".".join(map(str, ("data", *first["loc"]))), first["msg"]) from None
 
 
-def _signal(notice: Notice) -> Signal:
+def notice_signal(notice: Notice) -> Signal:
+    """Return what a notice tells."""
     alert = bounded_line(notice.alert)
     entry = CATALOGUE.get(alert)
     labels = bounded_labels(notice.subject)

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 
 from alerting.block_limits import problems_of
-from alerting.message_fixtures import example, example_names, fixture_payload
+from alerting.message_fixtures import example, example_names, fixture_payloads
 from alerting.message_view import message_view
 from app.cli.exit_codes import ExitCode
 from app.cli.output import json_option, print_json, say
@@ -34,7 +34,8 @@ def render(
     """Print the message that FIXTURE becomes: its JSON, and how a person sees it.
 
     FIXTURE is the name of an example (see --list), a file, or - for standard input: the JSON of a card, of a digest
-    (`cards`, `counts`, `since`) or of a notice of the pipeline. Nothing is sent.
+    (`cards`, `counts`, `since`), of a notice of the pipeline or of a request of Alertmanager, whose alerts become a
+    message each. Nothing is sent.
     """
     if lists:
         names = example_names()
@@ -42,11 +43,12 @@ def render(
         return
     if fixture is None:
         raise click.UsageError(f"{_READABLE} is needed; --list shows the examples")
-    payload = fixture_payload(_read(fixture), mentions=_checked(mentions))
-    print_json(payload)
+    payloads = fixture_payloads(_read(fixture), mentions=_checked(mentions))
+    print_json(payloads[0] if len(payloads) == 1 else payloads)
     if not as_json:
-        Console(highlight=False).print(message_view(payload))
-    if problems := problems_of(payload):
+        for payload in payloads:
+            Console(highlight=False).print(message_view(payload))
+    if problems := [problem for payload in payloads for problem in problems_of(payload)]:
         say("\n".join(f"Slack would refuse it: {problem}" for problem in problems))
         context.exit(ExitCode.CHECK_FAILED)
 

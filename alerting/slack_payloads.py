@@ -98,7 +98,9 @@ def _opening(card: Card) -> str:
     """Return the severity as a word, or that it is over."""
     if card.kind is MessageKind.RECOVERY:
         return "Recovered"
-    return f"{card.severity.capitalize()}, goes on" if card.kind is MessageKind.UPDATE else card.severity.capitalize()
+    if card.kind is MessageKind.UPDATE:
+        return f"{card.severity.capitalize()}, {'came and went' if card.ended_at else 'goes on'}"
+    return card.severity.capitalize()
 
 
 def _about(card: Card) -> str:

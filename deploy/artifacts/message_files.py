@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 from alerting.advice import ADVICE
-from alerting.message_fixtures import example, example_names, fixture_payload
+from alerting.message_fixtures import example, example_names, fixture_payloads
 from alerting.message_view import message_picture
 from app.domain.alerts import ALERTS, MONITORING_BLIND
 from deploy.artifacts.markdown import code, page, table
@@ -45,14 +46,14 @@ Their JSON is in `tests/artifacts/messages`; `make artifacts` writes it anew."""
 
 def golden(name: str) -> str:
     """Return the JSON of one example."""
-    return json.dumps(fixture_payload(example(name), mentions=MENTIONS), indent=2) + "\n"
+    return json.dumps(_payload(name), indent=2) + "\n"
 
 
 def messages_page() -> str:
     """Return docs/reference/messages.md."""
     pictures = []
     for name in _SHOWN:
-        picture = message_picture(fixture_payload(example(name), mentions=MENTIONS))
+        picture = message_picture(_payload(name))
         # Four marks: the hostile one has three in its text.
         pictures.append(f"### {name}\n\n````text\n{picture}\n````")
     return page(
@@ -81,3 +82,8 @@ def messages_page() -> str:
 MESSAGE_FILES: Mapping[str, Callable[[], str]] = {
     f"tests/artifacts/messages/{name}.json": partial(golden, name) for name in example_names()
 }
+
+
+def _payload(name: str) -> dict[str, Any]:
+    (payload,) = fixture_payloads(example(name), mentions=MENTIONS)
+    return payload
