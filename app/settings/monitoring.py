@@ -24,7 +24,6 @@ class MonitoringSettings(Group):
     """Where runbooks are; an alert links to `<this>/<name of the alert>`."""
     grafana_url: str = "http://127.0.0.1:3000"
     """Where Grafana is; an alert links to `<this>/d/<uid of a dashboard>`."""
-
     second_webhook_url: SecretStr | None = None
     """A webhook that Alertmanager tells, as JSON, when the relay is away or cannot tell Slack."""
     email_to: str | None = None

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, bindparam, select, text
 from app.domain.alerts import DEAD_LETTERS_GROWING
 from app.domain.dead_letters import ErrorClass, error_class_of
 from app.domain.jobs import JobKind
+from app.storage.database import notices_of
 from app.storage.notices import is_told_firing, notice_id, tell_firing, tell_resolved
 from app.storage.schema import dead_letters, jobs
 
@@ -51,7 +52,7 @@ def tell_dead_message(connection: Connection, letter_id: UUID, *, queue: str, re
 
 def tell_retried_job_completed(connection: Connection, job_id: UUID, failed_job_id: UUID) -> None:
     """Tell that the letters which led to this job are done with, in the transaction that completes it."""
-    followed: UUID | None = failed_job_id
+    followed: UUID | None = failed_job_id if notices_of(connection) else None
     while followed is not None:
         letter = connection.execute(_FOLLOWED, {"the_job": followed}).one_or_none()
         if letter is None:
