@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 import requests
@@ -13,13 +15,19 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from alerting.alertmanager import alertmanager_file
+from alerting.decisions import Decisions
+from alerting.links import LinkMaker
+from alerting.notice_intake import notice_signal
 from alerting.silence_pages import silences
-from alerting.silences import silence_link
+from alerting.silences import silence_link, silence_matchers
 from alerting.store import Store
+from alerting.throttle import Pace
 from app.domain.errors import DatabaseUnavailableError
+from app.domain.notices import Notice, NoticeState
 from tests.prometheus_tools import running_alertmanager
 from tests.servers import free_port, wait_until
 
+_LINKS = LinkMaker(web_url="http://web", runbook_url="http://runbooks", grafana_url="http://grafana", dashboards={})
 _SECRET = "whsec_" + "c2VjcmV0" * 4
 
 
@@ -183,3 +191,36 @@ def test_the_page_shows_labels_as_text_and_loads_nothing(store: Store, alertmana
 def test_a_form_that_is_too_large_is_refused(store: Store, alertmanager: str) -> None:
     answer = _client(store, alertmanager).post(_path("large"), data={"hours": "1", "x": "y" * 10_000})
     assert answer.status_code == 413
+
+
+def test_a_silence_keeps_what_the_pipeline_tells_of_the_same_issue_back(store: Store, alertmanager: str) -> None:
+    decisions = Decisions(Pace(window_seconds=300, remind_seconds=1000, hold_seconds=120), _LINKS)
+    opened = notice_signal(_notice())
+    with store.write() as connection:
+        decisions.hear(connection, [opened], now=time.time())
+    matchers, expires_at = silence_matchers(opened), datetime.now(UTC) + timedelta(hours=1)
+    link = silence_link("http://relay", _SECRET, matchers, issue=opened.issue, expires_at=expires_at)
+    assert _client(store, alertmanager).post(urlsplit(link).path, data={"hours": "1"}).status_code == 200
+    with store.write() as connection:
+        later, over = time.time() + 1800, time.time() + 3700
+        assert [one.is_suppressed for one in decisions.hear(connection, [notice_signal(_notice())], later)] == [
+            True
+        ]
+        decisions.tick(connection, later)
+        (messages,) = connection.execute("SELECT count(*) FROM messages").fetchone()
+        assert messages == 1
+        decisions.tick(connection, over)
+        (messages,) = connection.execute("SELECT count(*) FROM messages").fetchone()
+        assert messages == 2
+
+
+def _notice() -> Notice:
+    return Notice(
+        id=uuid4(),
+        alert="MarketplaceCircuitOpened",
+        state=NoticeState.FIRING,
+        at=datetime.now(UTC),
+        environment="direct",
+        subject={"agent": "kaway"},
+        summary="The circuit of kaway is open",
+    )

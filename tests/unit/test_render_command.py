@@ -49,6 +49,22 @@ def test_a_file_and_standard_input_will_do(tmp_path: Path) -> None:
     assert _run("-", "--json", data=json.dumps(_CARD)).output == _run("redis-down", "--json").output
 
 
+def test_each_alert_of_a_request_of_alertmanager_becomes_a_message() -> None:
+    alerts = [
+        {
+            "status": status,
+            "labels": {"alertname": "MarketplaceCircuitOpened", "environment": "test", "agent": "kaway"},
+            "annotations": {"summary": "The circuit of kaway is open"},
+            "startsAt": "2026-11-27T09:00:00Z",
+            "endsAt": "2026-11-27T09:02:00Z",
+            "fingerprint": "0123456789abcdef",
+        }
+        for status in ("firing", "resolved")
+    ]
+    payloads = json.loads(_run("-", "--json", data=json.dumps({"version": "4", "alerts": alerts})).output)
+    assert [payload["text"].partition(":")[0] for payload in payloads] == ["Warning", "Recovered"]
+
+
 def test_a_notice_that_something_ended_becomes_a_recovery() -> None:
     ended = {**_NOTICE, "state": "resolved", "alert": "MarketplaceCircuitOpened", "subject": {"agent": "kaway"}}
     assert "Recovered: The circuit of kaway is closed again" in _run("-", data=json.dumps(ended)).output

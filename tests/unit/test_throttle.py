@@ -42,6 +42,7 @@ class Story:
     def __init__(self, pace: Pace = PACE) -> None:
         self.issue = Issue()
         self.pace = pace
+        self.quiet_until: float | None = None
         self.outcome = Outcome.ACCEPTED
 
     def notice(self, now: float, alert: str = "Behind", *, firing: bool = True, at: float | None = None) -> str:
@@ -57,7 +58,7 @@ class Story:
         return self._take(None, now)
 
     def _take(self, heard: Signal | None, now: float) -> str:
-        decision = decide(self.issue, heard, START + now, self.pace)
+        decision = decide(self.issue, heard, START + now, self.pace, quiet_until=self.quiet_until)
         self.issue = decision.issue or Issue()
         self.outcome = decision.outcome
         return short(decision.message)
@@ -75,6 +76,36 @@ def test_the_first_occurrence_is_told_at_once_and_the_next_within_the_window_are
     assert story.tick(299.9) == ""
     assert story.tick(300) == "update warning +3"
     assert story.tick(301) == ""
+
+
+def test_while_an_issue_is_silenced_only_a_rise_in_severity_and_the_recovery_are_told() -> None:
+    story = Story()
+    story.notice(0)
+    story.quiet_until = START + 5000
+    assert [story.notice(second) for second in (400, 800)] == ["", ""]
+    assert story.tick(3000) == ""
+    assert due_at(story.issue, PACE, quiet_until=story.quiet_until) == story.quiet_until
+    assert story.alert(3001, "Stalled") == "firing critical +2"
+    assert story.alert(3002, "Stalled", firing=False) == ""
+    assert story.notice(3003) == ""
+    assert story.notice(3004, firing=False) == "recovery critical +1"
+
+
+def test_what_came_while_an_issue_was_silenced_is_told_when_the_silence_is_over() -> None:
+    story = Story()
+    story.notice(0)
+    story.quiet_until = START + 5000
+    story.notice(400)
+    assert story.tick(4999) == ""
+    assert story.tick(5000) == "update warning +1"
+
+
+def test_an_issue_that_begins_while_it_is_silenced_is_due_when_the_silence_is_over() -> None:
+    story = Story()
+    story.quiet_until = START + 5000
+    assert story.notice(0) == ""
+    assert due_at(story.issue, PACE, quiet_until=story.quiet_until) == story.quiet_until
+    assert story.tick(5000) == "firing warning +1"
 
 
 def test_an_occurrence_after_the_window_is_told_at_once() -> None:
