@@ -77,6 +77,10 @@ load: setup setup-load ## 1,000 approvals at up to 100 users against a stack of 
 bench: setup ## latency and throughput beside a bare Dramatiq actor, with a report
 	@$(BIN)/python -m tests.bench
 
+.PHONY: bench-relay
+bench-relay: setup ## alerts a second that the relay accepts on one core, and its memory with 100,000 issues, with a report
+	@$(BIN)/python -m tests.relay_bench
+
 .PHONY: scrape
 scrape: setup ## time scrapes of one process and of 16 that count together, with a report
 	@$(BIN)/python -m tests.bench --part scrape --database SQLite
@@ -116,6 +120,10 @@ bulk-retry: setup ## retry 1,000 dead letters by filter with a double click, and
 .PHONY: quiet
 quiet: setup ## a quarter of an hour of healthy load, observed: no alert may fire but Watchdog, with a report
 	@$(BIN)/python -m tests.quiet
+
+.PHONY: alert-path
+alert-path: setup ## from faults to their messages in Slack, on a real stack with Prometheus and Alertmanager, with a report
+	@$(BIN)/python -m tests.alert_path
 
 .PHONY: breakers
 breakers: setup setup-compare ## cost and speed of the circuit breaker beside others, with a report

@@ -8,8 +8,13 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from alerting.advice import advice_on
 from alerting.signals import Signal
 from app.domain.alerts import AlertType, Severity
+from app.domain.plain_text import plain_text
+
+#: Longest text of a card that `make_card` makes: a message shows less, and many may wait.
+_MOST_CHARACTERS = 4000
 
 
 class MessageKind(StrEnum):
@@ -77,26 +82,40 @@ def make_card(
     suppressed_since: datetime | None = None,
     links: Links | None = None,
 ) -> Card:
-    """Return the card for a message on an issue; `signal` is the last one that told of it, `severity` its worst now."""
+    """Return the card for a message on an issue; `signal` is the last one that told of it, `severity` its worst now.
+
+    What the signal does not say of itself, the catalogue does; an action that it tells wins.
+    """
+    advice = advice_on(signal.alert, signal.summary)
+    ends = kind is MessageKind.RECOVERY
+    ended_at = (ended_at or signal.at) if ends else ended_at
+    subject = {_kept(label): _kept(value) for label, value in signal.subject.items()}
     return Card(
         kind=kind,
-        issue=signal.issue,
-        alert=signal.alert,
-        type=AlertType.RECOVERY_SUCCESS if kind is MessageKind.RECOVERY else signal.type,
+        issue=_kept(signal.issue),
+        alert=_kept(signal.alert),
+        type=AlertType.RECOVERY_SUCCESS if ends else signal.type,
         severity=severity,
-        environment=signal.environment,
-        title=signal.summary,
-        description=signal.description,
-        subject=dict(signal.subject),
+        environment=_kept(signal.environment),
+        title=advice.recovery_title(subject, ended_at - started_at) if ends and ended_at else _kept(signal.summary),
+        description="" if ends else _kept(signal.description),
+        subject=subject,
         plan_id=signal.plan_id,
         job_id=signal.job_id,
-        agent=signal.agent,
-        error_code=signal.error_code,
-        error=signal.error,
-        action=signal.action or "",
+        agent=_kept(signal.agent) or None,
+        # Of what has ended, the error is history, and so is what was done when it began.
+        error_code=None if ends else _kept(signal.error_code) or None,
+        error=None if ends else _kept(signal.error) or None,
+        action=_kept(None if ends and signal.firing else signal.action) or ("" if ends else advice.action),
+        advice=advice.after if ends else advice.advice,
         started_at=started_at,
         ended_at=ended_at,
         suppressed=suppressed,
         suppressed_since=suppressed_since,
         links=links or Links(),
     )
+
+
+def _kept(text: str | None) -> str:
+    """Return the beginning of a text without what JSON and SQLite refuse."""
+    return plain_text((text or "")[:_MOST_CHARACTERS])

@@ -69,6 +69,64 @@ CREATE TABLE routes (
     -- 1 when the second URL was told that this one fails.
     second_told INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
+
+-- alerting.issues.Issue; those that ended stay for a day, so that what comes late is known as old.
+CREATE TABLE issues (
+    issue TEXT PRIMARY KEY,
+    -- alerting.signals.Signal as JSON: the last one that told of it.
+    signal TEXT NOT NULL,
+    -- Of the sources that fire, the worst; NULL when none does.
+    severity TEXT,
+    began_at REAL,
+    ended_at REAL,
+    awaits_notice INTEGER NOT NULL,
+    worst_told TEXT,
+    last_told TEXT,
+    told_at REAL,
+    suppressed INTEGER NOT NULL,
+    suppressed_since REAL,
+    changed_at REAL NOT NULL,
+    -- When time alone changes something.
+    due_at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX issues_due_at ON issues (due_at);
+CREATE INDEX issues_changed_at ON issues (changed_at);
+CREATE INDEX issues_severity ON issues (severity) WHERE severity IS NOT NULL;
+
+-- alerting.issues.Source
+CREATE TABLE sources (
+    issue TEXT NOT NULL REFERENCES issues (issue) ON DELETE CASCADE,
+    path TEXT NOT NULL,
+    alert TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    severity TEXT NOT NULL,
+    began_at REAL NOT NULL,
+    firing INTEGER NOT NULL,
+    held_until REAL,
+    ended_at REAL,
+    PRIMARY KEY (issue, path, alert, fingerprint)
+) WITHOUT ROWID;
+
+-- Ids of the notices that were accepted: a sender that got no answer sends them again.
+CREATE TABLE accepted (
+    id TEXT PRIMARY KEY,
+    at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX accepted_at ON accepted (at);
+"""
+
+_SILENCES = """
+-- Links that silence an alert, once somebody has used them.
+CREATE TABLE silences (
+    -- SHA-256 of the link: it works once.
+    link TEXT PRIMARY KEY,
+    issue TEXT NOT NULL,
+    claimed_at REAL NOT NULL,
+    -- Alertmanager's id of the silence, and until when it lasts; none while Alertmanager is being asked.
+    silence TEXT,
+    ends_at REAL
+) WITHOUT ROWID;
+CREATE INDEX silences_issue ON silences (issue, ends_at);
 """
 
 
@@ -148,7 +206,7 @@ class Store:
                     f"MARKETPLACE_RELAY__FILE: a newer version wrote it (schema {version}, known is {SCHEMA_VERSION})"
                 )
             if version == 0:
-                for statement in _SCHEMA.split(";\n"):
+                for statement in (_SCHEMA + _SILENCES).split(";\n"):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 

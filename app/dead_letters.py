@@ -25,6 +25,7 @@ from app.storage.audit import record_audit
 from app.storage.database import Database
 from app.storage.dead_letters import mark_discarded
 from app.storage.jobs import job_by_id
+from app.storage.letter_notices import tell_letters_handled
 from app.storage.letter_reads import (
     RetryCandidate,
     jobs_to_retry,
@@ -189,6 +190,7 @@ class DeadLetters:
             letter = _existing(letter_by_id(connection, letter_id))
             discarded = mark_discarded(connection, letter.id, actor=by.name, reason=reason)
             if discarded:
+                tell_letters_handled(connection, letter.kind, letter.error_class)
                 record_audit(
                     connection,
                     actor=by.name,

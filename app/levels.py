@@ -30,6 +30,8 @@ from app.metrics import (
     BREAKER_STATE,
     DATABASE_UP,
     DEAD_LETTERS,
+    NOTICES_OLDEST,
+    NOTICES_WAITING,
     PROCESSES,
     QUEUE_ACTIVE,
     QUEUE_COMPLETED,
@@ -47,6 +49,7 @@ from app.storage.agent_calls import CallCounts, count_calls
 from app.storage.controls import Control, all_controls
 from app.storage.database import Database
 from app.storage.job_reads import DeadLetterCount, JobCount, count_dead_letters, count_jobs, count_open_jobs
+from app.storage.notice_deliveries import waiting_notices
 from app.storage.processes import count_processes
 from app.storage.stuck_plans import count_stuck_plans
 from app.timely_source import TimelySource
@@ -104,6 +107,8 @@ class Levels(Collector):
             BREAKER_STATE,
             AGENT_ERROR_RATE,
             PROCESSES,
+            NOTICES_WAITING,
+            NOTICES_OLDEST,
             DATABASE_UP,
             *_REDIS,
         ):
@@ -127,6 +132,7 @@ class Levels(Collector):
             calls = count_calls(connection, within_seconds=RATE_SECONDS)
             of_jobs = job_levels(connection, stuck)
             processes = count_processes(connection, within_seconds=self._settings.lease_seconds)
+            notices = waiting_notices(connection)
         agents = [view.agent for view in self._breakers.views()]
         return [
             *_of_counts(_OPEN, open_jobs),
@@ -136,6 +142,8 @@ class Levels(Collector):
             _of_letters(letters),
             _of_error_rates(agents, calls),
             _of_processes(processes),
+            _gauge(NOTICES_WAITING, notices.count),
+            _gauge(NOTICES_OLDEST, notices.oldest_seconds),
         ]
 
     def _of_finished_jobs(self) -> list[GaugeMetricFamily]:

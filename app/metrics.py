@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
+from app.domain.alerts import AlertType, Severity
 from app.domain.breaker import CircuitState, TurnCause
 from app.domain.conservation import LossKind
 from app.domain.controls import Mode
@@ -416,6 +417,24 @@ RELAY_SLACK_UP = Metric(
     together="livemax",
     relay=True,
 )
+NOTICES = Metric(
+    "marketplace_notices_total",
+    "counter",
+    "Notices for the relay, by what an attempt to deliver them came to; expired ones are told to nobody",
+    {"outcome": ("delivered", "retrying", "refused", "expired")},
+)
+NOTICES_WAITING = Metric(
+    "marketplace_notices_waiting",
+    "gauge",
+    "Notices that the relay does not have yet; 0 where there is no relay",
+    level=True,
+)
+NOTICES_OLDEST = Metric(
+    "marketplace_notices_oldest_seconds",
+    "gauge",
+    "For how long the oldest notice has waited that the relay does not have yet; 0 when there is none",
+    level=True,
+)
 ERRORS = Metric(
     "marketplace_unexpected_errors_total",
     "counter",
@@ -427,6 +446,7 @@ ERRORS = Metric(
             "sweeper",
             "watch",
             "delivery",
+            "notices",
             "heartbeat",
             "breakers",
             "agent_calls",
@@ -436,6 +456,53 @@ ERRORS = Metric(
             "relay_delivery",
         )
     },
+)
+RELAY_SIGNALS = Metric(
+    "marketplace_relay_signals_total",
+    "counter",
+    "Alerts and notices that the relay was told of, by the way they came and by what became of them: they changed an"
+    " issue, joined one that the other path had told of, came again, came too late, or are held until they last",
+    {
+        "path": ("alertmanager", "pipeline", "own"),
+        "outcome": ("accepted", "joined", "repeated", "stale", "held"),
+    },
+    relay=True,
+)
+RELAY_REFUSED = Metric(
+    "marketplace_relay_refused_total",
+    "counter",
+    "Requests that the relay refused, by reason; `unavailable` when it could not write to its file",
+    {"reason": ("token", "signature", "timestamp", "malformed", "too_large", "unavailable")},
+    relay=True,
+)
+RELAY_SUPPRESSED = Metric(
+    "marketplace_relay_suppressed_total",
+    "counter",
+    "Times that an alert came again within the window and got no message of its own; a later one tells how many",
+    {"type": tuple(AlertType)},
+    relay=True,
+)
+RELAY_OPEN_ISSUES = Metric(
+    "marketplace_relay_open_issues",
+    "gauge",
+    "Issues that go on, by severity",
+    {"severity": tuple(Severity)},
+    together="livemax",
+    relay=True,
+)
+RELAY_WATCHDOG_AGE = Metric(
+    "marketplace_relay_watchdog_age_seconds",
+    "gauge",
+    "Time since Watchdog came last, or since the relay was started; 0 where no Alertmanager is expected",
+    together="livemax",
+    relay=True,
+)
+RELAY_COMMIT = Metric(
+    "marketplace_relay_commit_seconds",
+    "histogram",
+    "Time from a request's signals to their commit, which many requests share",
+    buckets=LATENCY_BUCKETS,
+    relay=True,
 )
 
 #: Every metric above, in this order: none can be forgotten.

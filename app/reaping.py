@@ -19,6 +19,7 @@ from app.presence import dead_owners
 from app.storage import sweeps
 from app.storage.database import Database
 from app.storage.deliveries import give_back_deliveries
+from app.storage.notice_deliveries import give_back_notices
 from app.storage.plans import fail_analysis
 from app.storage.processes import remove_process
 from app.storage.sweeps import CRASH_ERROR, ReapedJob
@@ -43,7 +44,7 @@ def reap_dead(database: Database, metrics: LiveMetrics, directory: Path, *, cras
     """Take back at once what the dead processes of this host held; return how many jobs.
 
     `directory` is where processes show their presence. Hints that they had fetched are sent again, their deliveries
-    are due, their rows go.
+    and notices are due, their rows go.
 
     Raises:
         DatabaseUnavailableError: The dead are found again at the next call.
@@ -55,9 +56,12 @@ def reap_dead(database: Database, metrics: LiveMetrics, directory: Path, *, cras
                 reaped = sweeps.give_back(connection, owner, crash_limit=crash_limit)
                 sizes = _record(database, connection, reaped, LossCause.PROCESS_DIED)
                 deliveries = give_back_deliveries(connection, owner)
+                notices = give_back_notices(connection, owner)
                 hints = sweeps.renew_hints(connection)
                 remove_process(connection, owner)
-            _log.warning("process_died", owner=owner, jobs=len(reaped), deliveries=deliveries, hints=hints)
+            _log.warning(
+                "process_died", owner=owner, jobs=len(reaped), deliveries=deliveries, notices=notices, hints=hints
+            )
             _tell(metrics, reaped, sizes, LossCause.PROCESS_DIED)
             taken += len(reaped)
     return taken

@@ -88,7 +88,9 @@ def build_runtime(settings: Settings, role: ProcessRole, temper: Temper) -> Runt
     metrics = LiveMetrics(agents=[agent.name for agent in agents])
     for running in BUILD_INFO.labels["version"]:
         metrics.set(BUILD_INFO, 1, version=running)
-    database = Database(settings.database)
+    database = Database(
+        settings.database, notices_of=None if settings.relay.url is None else settings.monitoring.environment
+    )
     client = {"patient": patient_client, "fail_fast": fail_fast_client}[temper](settings.redis, metrics)
     gate = _new_gate(settings.redis)
     namespace = settings.redis.namespace

@@ -35,15 +35,20 @@ def show(*, as_json: bool) -> None:
 @rules.command()
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--relay-url", default=RELAY_URL, show_default=True, help="Where Alertmanager sends alerts.")
+@click.option(
+    "--relay-token-file",
+    type=click.Path(path_type=Path),
+    help="File with the token that Alertmanager shows the relay, as Alertmanager finds it.",
+)
 @json_option
-def write(directory: Path, relay_url: str, *, as_json: bool) -> None:
+def write(directory: Path, relay_url: str, relay_token_file: Path | None, *, as_json: bool) -> None:
     """Write the recording rules, the alert rules and the configuration of Alertmanager into DIRECTORY.
 
-    Files of these names are replaced.
+    Files of these names are replaced. The one for Alertmanager holds the address of the second webhook.
     """
     directory.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, text in documents(load_settings().monitoring, relay_url).items():
+    for name, text in documents(load_settings().monitoring, relay_url, relay_token_file).items():
         (directory / name).write_text(text, encoding="utf-8")
         written.append(str(directory / name))
     if as_json:

@@ -6,17 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.domain.observers import ALERTMANAGER_JOB, PROMETHEUS_JOB, RELAY_JOB
 from app.settings import MonitoringSettings
 
 #: Value of the label `job` for each of our processes, and where it answers. A quarantine worker is a worker.
 WEB_JOB = "marketplace-web"
 WORKER_JOB = "marketplace-worker"
 SCHEDULER_JOB = "marketplace-scheduler"
-METRICS_PATHS = {WEB_JOB: "/api/metrics", WORKER_JOB: "/metrics", SCHEDULER_JOB: "/metrics"}
-
-#: The observers themselves, so that their own failures show.
-PROMETHEUS_JOB = "prometheus"
-ALERTMANAGER_JOB = "alertmanager"
+METRICS_PATHS = {
+    WEB_JOB: "/api/metrics",
+    WORKER_JOB: "/metrics",
+    SCHEDULER_JOB: "/metrics",
+    # The observers themselves, so that their own failures show.
+    RELAY_JOB: "/metrics",
+    PROMETHEUS_JOB: "/metrics",
+    ALERTMANAGER_JOB: "/metrics",
+}
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ def prometheus_config(
         "scrape_configs": [
             {
                 "job_name": target.job,
-                "metrics_path": METRICS_PATHS.get(target.job, "/metrics"),
+                "metrics_path": METRICS_PATHS[target.job],
                 "static_configs": [
                     {"targets": list(target.addresses), "labels": {"environment": settings.environment}}
                 ],

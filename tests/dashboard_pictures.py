@@ -11,8 +11,8 @@ from pathlib import Path
 
 import click
 
-from deploy.local.stack import CHANNELS
-from deploy.local.story import SimulatedAgents
+from deploy.local.agents_program import CHANNELS
+from deploy.local.simulations import SimulatedAgents
 from tests.quiet.steady_load import SteadyLoad
 from tests.seed_load import everything_happens
 from tests.stacks import marketplace, running_stack

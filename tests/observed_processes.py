@@ -22,7 +22,7 @@ from app.settings import DatabaseSettings
 from app.shared_metrics import DIRECTORY_VARIABLE, empty_directory
 from app.storage.database import Database
 from app.tokens import Tokens, new_token
-from deploy.local.stack import CHANNELS
+from deploy.local.agents_program import CHANNELS
 from tests.servers import end, free_port, wait_until
 from tests.web_process import MARKETPLACE, environment
 

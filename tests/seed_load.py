@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from deploy.local.story import SimulatedAgents, Story
+from deploy.local.simulations import SimulatedAgents, SlackInbox
+from deploy.local.story import Story
 from tests.stacks import RunningStack
 
 
@@ -14,8 +15,9 @@ def everything_happens(stack: RunningStack) -> None:
     Raises:
         StoryError: A step did not show what it names.
     """
-    agents = SimulatedAgents(stack.facts["urls"]["agents"])
-    story = Story(stack.api, agents, started_at=time.monotonic(), is_interrupted=lambda: False)
+    urls = stack.facts["urls"]
+    agents, inbox = SimulatedAgents(urls["agents"]), SlackInbox(urls["inbox"])
+    story = Story(stack.api, agents, inbox, started_at=time.monotonic(), is_interrupted=lambda: False)
     for step in story.steps():
         step.run()
     for mode in ("sync", "queue"):

@@ -13,7 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
 from app.cli.remote import Remote
+from app.settings import DatabaseSettings
+from app.storage.database import Database
 from deploy.local.environment import is_setting
 from tests.servers import wait_until
 
@@ -118,6 +122,16 @@ def running_stack(directory: Path, *arguments: str, **settings: str) -> Iterator
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+@contextmanager
+def database_of(stack: RunningStack) -> Iterator[Database]:
+    """Yield the database of a stack that keeps it in SQLite."""
+    database = Database(DatabaseSettings(url=SecretStr(stack.facts["database"])))
+    try:
+        yield database
+    finally:
+        database.close()
 
 
 def children_of(pid: int) -> list[int]:

@@ -13,9 +13,10 @@ import structlog
 from app.domain.errors import RecoverableError
 from app.live_metrics import LiveMetrics
 from app.metrics import ERRORS
+from app.pulse import Pulse
 
 #: Where an unexpected error is counted.
-Place = Literal["sweeper", "watch", "delivery"]
+Place = Literal["sweeper", "watch", "delivery", "notices"]
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -27,24 +28,6 @@ class Chore:
     name: str
     every_seconds: float
     run: Callable[[], object]
-
-
-class Pulse:
-    """Tells whether a loop still goes round: it calls this on its way, at least every `limit_seconds`."""
-
-    def __init__(self, limit_seconds: float, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._limit_seconds = limit_seconds
-        self._clock = clock
-        self._at = clock()
-
-    def __call__(self) -> None:
-        """Note that the loop goes on."""
-        self._at = self._clock()
-
-    @property
-    def is_felt(self) -> bool:
-        """Whether the loop went on within the limit."""
-        return self._clock() - self._at < self._limit_seconds
 
 
 def do_chores(

@@ -17,10 +17,10 @@ from app.logs import configure_logs
 from app.runtime import Runtime, build_runtime
 from app.schema_wait import wait_for_schema
 from app.settings import load_settings
+from app.stop_signals import stop_event
 from worker.dead_messages import DeadMessages
 from worker.pool import WorkerPool, quarantine_groups, usual_groups
 from worker.probes import serve_probes
-from worker.signals import stop_event
 from worker.watchdog import Watchdog
 
 _log = structlog.stdlib.get_logger(__name__)

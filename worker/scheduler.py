@@ -1,4 +1,4 @@
-"""Entry of the scheduler process: the sweeper, and the delivery of events. Any number may run."""
+"""Entry of the scheduler process: the sweeper, and the delivery of events and notices. Any number may run."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from app.domain.jobs import QUARANTINE_QUEUES, QUEUES
 from app.domain.processes import ProcessRole
 from app.failpoints import FAILPOINT_VARIABLE, arm_failpoints
 from app.logs import configure_logs
-from app.runtime import build_runtime
+from app.outbound import Outbound
+from app.pulse import Pulse
+from app.runtime import Runtime, build_runtime
 from app.schema_wait import wait_for_schema
 from app.settings import load_settings
-from worker.chores import Chore, Pulse, do_chores
+from app.stop_signals import stop_event
+from worker.chores import Chore, Place, do_chores
 from worker.dead_messages import DeadMessages
 from worker.delivery import EventDelivery
 from worker.fallback import Fallback
+from worker.notices import POLL_SECONDS, TIDY_SECONDS, NoticeDelivery
 from worker.probes import serve_probes
-from worker.signals import stop_event
 from worker.stuck_watch import StuckWatch
 from worker.sweeper import Sweeper
 
@@ -62,38 +65,46 @@ def scheduler() -> None:
     delivery = EventDelivery(
         runtime.database, runtime.webhooks_outbound, settings.webhooks, metrics, owner=runtime.presence.owner
     )
+    notices = _notice_delivery(runtime)
     sweep_pulse, delivery_pulse = Pulse(_LIMIT_SECONDS), Pulse(_LIMIT_SECONDS + settings.webhooks.timeout_seconds)
-    watch_pulse = Pulse(_LIMIT_SECONDS)
+    watch_pulse, notices_pulse = Pulse(_LIMIT_SECONDS), Pulse(_LIMIT_SECONDS)
+    pulses = {
+        "the sweeper": sweep_pulse,
+        "the delivery of events": delivery_pulse,
+        "the watch for stuck plans": watch_pulse,
+    }
+    if notices is not None:
+        pulses["the delivery of notices"] = notices_pulse
 
     def problems() -> list[str]:
-        pulses = {
-            "the sweeper": sweep_pulse,
-            "the delivery of events": delivery_pulse,
-            "the watch for stuck plans": watch_pulse,
-        }
         return [f"{name} hangs" for name, pulse in pulses.items() if not pulse.is_felt]
 
     runtime.membership.join(is_well=lambda: not problems())
     if settings.scheduler.metrics_port:
         serve_probes(settings.scheduler.metrics_host, settings.scheduler.metrics_port, metrics.registry, problems)
 
-    def go_on() -> bool:
-        delivery_pulse()
+    def go_on(pulse: Pulse) -> bool:
+        pulse()
         return not stop.is_set()
 
-    delivering = threading.Thread(
-        target=do_chores,
-        args=([Chore("deliver", settings.webhooks.poll_seconds, partial(delivery.deliver_due, go_on))], stop, metrics),
-        kwargs={"place": "delivery", "pulse": delivery_pulse},
-    )
-    delivering.start()
+    def start(place: Place, pulse: Pulse, *chores: Chore) -> threading.Thread:
+        thread = threading.Thread(
+            target=do_chores, args=(chores, stop, metrics), kwargs={"place": place, "pulse": pulse}
+        )
+        thread.start()
+        return thread
+
+    deliver_due = partial(delivery.deliver_due, partial(go_on, delivery_pulse))
     watch = StuckWatch(runtime.database, runtime.recovery, jobs, metrics)
-    watching = threading.Thread(
-        target=do_chores,
-        args=([Chore("watch", jobs.watch_seconds, watch.look)], stop, metrics),
-        kwargs={"place": "watch", "pulse": watch_pulse},
-    )
-    watching.start()
+    threads = [
+        start("delivery", delivery_pulse, Chore("deliver", settings.webhooks.poll_seconds, deliver_due)),
+        start("watch", watch_pulse, Chore("watch", jobs.watch_seconds, watch.look)),
+    ]
+    if notices is not None:
+        # A relay that cannot be reached delays no subscriber, nor the other way round.
+        notify_due = partial(notices.deliver_due, partial(go_on, notices_pulse))
+        chores = Chore("notify", POLL_SECONDS, notify_due), Chore("tidy_notices", TIDY_SECONDS, notices.tidy)
+        threads.append(start("notices", notices_pulse, *chores))
     _log.info("scheduler_started", pid=os.getpid())
     dead_messages = DeadMessages(runtime.database, runtime.hints, metrics)
     queues = (*QUEUES.values(), *QUARANTINE_QUEUES.values())
@@ -109,11 +120,31 @@ def scheduler() -> None:
     ]
     do_chores(sweeping, stop, metrics, place="sweeper", pulse=sweep_pulse)
     all_ended = fallback.stop()
-    delivering.join()
-    watching.join()
+    for thread in threads:
+        thread.join()
     runtime.close()
     _log.info("scheduler_stopped")
     if not all_ended:
         # The threads of released jobs may wait for an agent until their deadline; nothing they do counts any more.
         logging.shutdown()
         os._exit(0)
+
+
+def _notice_delivery(runtime: Runtime) -> NoticeDelivery | None:
+    """Return what tells the relay, None without one.
+
+    Raises:
+        ConfigurationError: There is a relay, and no secret to sign with.
+    """
+    settings = runtime.settings
+    if settings.relay.url is None:
+        return None
+    return NoticeDelivery(
+        runtime.database,
+        # The address is the operator's own, and mostly a private one.
+        Outbound(settings.outbound, allow_private=True),
+        runtime.metrics,
+        relay_url=settings.relay.url,
+        secret=settings.relay.events_secret,
+        owner=runtime.presence.owner,
+    )

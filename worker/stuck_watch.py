@@ -23,6 +23,7 @@ from app.storage.database import Database
 from app.storage.dead_letters import archive_missing
 from app.storage.stuck_plans import StuckPlan, stuck_plans
 from app.storage.sweeps import send_hints_now
+from worker.stuck_notices import tell_stuck, told_causes
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -62,6 +63,7 @@ class StuckWatch:
         if begun < self._not_before:
             return []
         with self._database.read() as connection:
+            told = told_causes(connection)
             stuck = stuck_plans(connection, self._settings, limit=_MOST_PLANS)
         self._not_before = time.monotonic() + REST * (time.monotonic() - begun)
         found: dict[_Case, StuckPlan] = {
@@ -69,12 +71,13 @@ class StuckWatch:
         }
         new = [plan for case, plan in found.items() if case not in self._known]
         self._mend(new)
+        tell_stuck(self._database, new, set(told) - {cause for _, _, cause in found})
         for plan in new:
             self._metrics.count(STUCK_PLANS_FOUND, cause=plan.cause)
-            _tell("plan_stuck", plan, is_error=plan.cause in DEFECTS)
+            _log_case("plan_stuck", plan, is_error=plan.cause in DEFECTS)
         for case, plan in self._known.items():
             if case not in found:
-                _tell("plan_unstuck", plan)
+                _log_case("plan_unstuck", plan)
         self._known = found
         return new
 
@@ -93,7 +96,7 @@ class StuckWatch:
                     archive_missing(connection, plan.job_id)
 
 
-def _tell(event: str, plan: StuckPlan, *, is_error: bool = False) -> None:
+def _log_case(event: str, plan: StuckPlan, *, is_error: bool = False) -> None:
     log = _log.error if is_error else _log.warning
     log(
         event,

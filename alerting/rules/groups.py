@@ -10,6 +10,7 @@ from alerting.rules.jobs import JOB_RULES
 from alerting.rules.monitoring import monitoring_rules
 from alerting.rules.objectives import objective_rules
 from alerting.rules.queue import QUEUE_RULES
+from alerting.rules.relay import RELAY_RULES
 from alerting.rules.rule import AlertRule
 from app.rule_files import RuleGroup
 from app.settings.monitoring import MonitoringSettings
@@ -29,6 +30,7 @@ def alert_rules(settings: MonitoringSettings, recorded: Iterable[str]) -> Mappin
         "circuits": CIRCUIT_RULES,
         "dependencies": DEPENDENCY_RULES,
         "objectives": objective_rules(settings.retention_hours),
+        "relay": RELAY_RULES,
     }
     read = [*recorded, *(rule.expr for rules in families.values() for rule in rules)]
     return families | {"monitoring": monitoring_rules(settings.environment, read)}

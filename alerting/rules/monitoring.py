@@ -7,12 +7,16 @@ from collections.abc import Iterable, Iterator
 from alerting.rules.rule import AlertRule
 from app.domain.alerts import METRICS_ABSENT, TARGET_DOWN, WATCHDOG
 from app.domain.dashboards import Dashboard
+from app.domain.observers import RELAY_JOB
 from app.metrics import AGENTS, METRICS, Metric
 from app.promql import named_metrics, select
 from app.recorded_series import UP
 
 #: Targets of ours, whatever else the same Prometheus scrapes.
 _OURS = select(UP, environment="!=")
+
+#: An installation may have no relay, and one that is not there is told of as a target.
+_RELAYS = f"{select(UP, environment='!=', job=RELAY_JOB)} == 1"
 
 
 def monitoring_rules(environment: str, expressions: Iterable[str]) -> tuple[AlertRule, ...]:
@@ -59,7 +63,8 @@ def _absences(environment: str, required: Iterable[Metric]) -> Iterator[AlertRul
     yield _absence("up", f"absent({_OURS})", {"environment": environment})
     for metric in required:
         name = f"{metric.name}_count" if metric.kind == "histogram" else metric.name
-        yield _absence(name, f"group by (environment) ({_OURS})\nunless group by (environment) ({name})", {})
+        tellers = _RELAYS if metric.relay else _OURS
+        yield _absence(name, f"group by (environment) ({tellers})\nunless group by (environment) ({name})", {})
 
 
 def _absence(name: str, expr: str, labels: dict[str, str]) -> AlertRule:

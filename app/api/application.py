@@ -14,6 +14,7 @@ from app.api.dead_letters import dead_letters
 from app.api.diagnostics import diagnostics
 from app.api.docs import docs
 from app.api.health import health
+from app.api.job_page import job_page
 from app.api.jobs import jobs
 from app.api.metrics import metrics
 from app.api.mode import mode
@@ -57,7 +58,7 @@ def create_app(runtime: WebRuntime) -> APIFlask:
     guard_access(app, runtime.tokens, limits.count_failure())
     limits.apply(app)
     tell_problems(app, runtime.metrics)
-    for blueprint in (*_WORK, *_OPERATION, docs, runbooks):
+    for blueprint in (*_WORK, *_OPERATION, docs, runbooks, job_page):
         app.register_blueprint(blueprint)
     complete_document(app, channels=runtime.gateway.channels)
     return app

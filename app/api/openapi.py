@@ -14,7 +14,7 @@ from pydantic.alias_generators import to_camel
 from app.api.analysis import AnalysisRequest, PlanImport, UploadForm
 from app.api.operation import Operation, is_id, models_of, operation_of, problem_answer, reference
 from app.api.problems import Problem
-from app.domain.alerts import ALERTS
+from app.domain.alerts import EXPLAINED_ALERTS
 from app.domain.channels import CHANNEL_PATTERN
 
 DESCRIPTION = """Analyses of marketplaces become plans, an approved plan becomes tasks.
@@ -28,7 +28,7 @@ _UUID = {"type": "string", "format": "uuid"}
 #: What a part of a path can be that is no id.
 _NAMES: Mapping[str, Mapping[str, Any]] = {
     "agent": {"type": "string", "pattern": CHANNEL_PATTERN},
-    "alert": {"type": "string", "enum": [alert.name for alert in ALERTS]},
+    "alert": {"type": "string", "enum": [alert.name for alert in EXPLAINED_ALERTS]},
 }
 
 _GUARDED = (

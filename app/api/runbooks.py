@@ -17,12 +17,12 @@ from markupsafe import Markup
 
 from app.api.html_pages import html_page
 from app.api.operation import operation
-from app.domain.alerts import ALERTS
+from app.domain.alerts import EXPLAINED_ALERTS
 from app.domain.errors import NotFoundError
 
 runbooks = APIBlueprint("runbooks", __name__, url_prefix="/runbooks")
 
-_NAMES = frozenset(alert.name for alert in ALERTS)
+_NAMES = frozenset(alert.name for alert in EXPLAINED_ALERTS)
 _INDEX = "README"
 
 #: Documents that are not served are named by their place in the repository.

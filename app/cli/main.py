@@ -47,6 +47,7 @@ SUMMARIES: dict[str, dict[str, str]] = {
         "web": "Serve the API.",
         "worker": "Run jobs.",
         "scheduler": "Bring back lost jobs and deliver events.",
+        "relay": "Send alerts and events to Slack.",
     },
 }
 

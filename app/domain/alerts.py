@@ -178,6 +178,8 @@ TARGET_DOWN = Alert("MarketplaceTargetDown", AlertType.MONITORING, Severity.CRIT
 METRICS_ABSENT = Alert("MarketplaceMetricsAbsent", AlertType.MONITORING, Severity.CRITICAL, subject=("metric",))
 #: Always fires: whoever misses it knows that no other alert would arrive either.
 WATCHDOG = Alert("MarketplaceWatchdog", AlertType.MONITORING, Severity.INFO)
+RELAY_DEGRADED = Alert("MarketplaceRelayDegraded", AlertType.MONITORING, Severity.CRITICAL, subject=("problem",))
+RELAY_BACKLOG = Alert("MarketplaceRelayBacklog", AlertType.MONITORING, Severity.WARNING)
 #: The relay's own: no rule can tell that Prometheus or Alertmanager is silent.
 MONITORING_BLIND = Alert("MarketplaceMonitoringBlind", AlertType.MONITORING, Severity.CRITICAL)
 
@@ -215,5 +217,10 @@ ALERTS: tuple[Alert, ...] = (
     UNEXPECTED_ERRORS,
     TARGET_DOWN,
     METRICS_ABSENT,
+    RELAY_DEGRADED,
+    RELAY_BACKLOG,
     WATCHDOG,
 )
+
+#: Those, and the one that the relay raises: each has a runbook.
+EXPLAINED_ALERTS: tuple[Alert, ...] = (*ALERTS, MONITORING_BLIND)

@@ -75,5 +75,10 @@ REFUSAL_SECONDS = 0.1
 REFUSAL_SHARE = 0.99
 #: Share of a process's Redis connections in use, from 0 to 1: 45 of 50.
 POOL_RATIO = 0.9
+#: Seconds that a notice may wait for the relay, which mostly has it within one.
+NOTICE_SECONDS = 60.0
+#: Seconds that a message may wait for Slack, and messages that may wait: a digest tells of many at once.
+MESSAGE_SECONDS = 300.0
+MESSAGES_WAITING = 100
 #: Share of an agent's calls that may fail; from there on dashboards show it as bad.
 AGENT_ERROR_RATIO = 0.05

@@ -1,4 +1,4 @@
-"""The history of the agents' circuit breakers: every change of state."""
+"""The history of the agents' circuit breakers: every change of state, and what the relay is told of it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection, delete, func, insert, select
 
 from app.breakers.circuit_view import Turn
+from app.domain.alerts import CIRCUIT_OPENED
 from app.domain.breaker import CircuitState, TurnCause
 from app.storage.clock import now_plus, once_now_plus
+from app.storage.notices import is_told_firing, notice_id, tell_firing, tell_resolved
 from app.storage.schema import breaker_transitions
 
 #: Changes are kept for so long.
@@ -37,10 +39,11 @@ class Transition:
 
 def keep_turn(connection: Connection, turn: Turn, *, actor: str | None = None, reason: str | None = None) -> None:
     """Write one change of state; `actor` is the operator who wanted it, for this reason."""
+    transition_id = uuid4()
     failed = turn.cause in (TurnCause.FAILURES, TurnCause.PROBE_FAILED)
     connection.execute(
         insert(breaker_transitions).values(
-            id=uuid4(),
+            id=transition_id,
             agent=turn.agent,
             at=now_plus(),
             from_state=turn.before,
@@ -54,6 +57,7 @@ def keep_turn(connection: Connection, turn: Turn, *, actor: str | None = None, r
             error=(failed and turn.error) or None,
         )
     )
+    _tell(connection, turn, transition_id, actor)
 
 
 def newest_transitions(
@@ -99,3 +103,35 @@ def forget_transitions(connection: Connection) -> int:
     return connection.execute(
         delete(breaker_transitions).where(breaker_transitions.c.at <= once_now_plus(-KEPT_SECONDS))
     ).rowcount
+
+
+def _tell(connection: Connection, turn: Turn, transition_id: UUID, actor: str | None) -> None:
+    """Tell that a circuit has opened, or closed; one that opens again after a probe is the same story."""
+    subject = {"agent": turn.agent}
+    if turn.after is CircuitState.CLOSED:
+        tell_resolved(
+            connection,
+            CIRCUIT_OPENED,
+            subject,
+            summary=f"Calls to the agent {turn.agent} pass again",
+            agent=turn.agent,
+        )
+        return
+    again = turn.before is not CircuitState.CLOSED and is_told_firing(connection, CIRCUIT_OPENED, subject)
+    if turn.after is not CircuitState.OPEN or again:
+        return
+    by_hand = turn.cause is TurnCause.OPERATOR
+    tell_firing(
+        connection,
+        notice_id(transition_id),
+        CIRCUIT_OPENED,
+        subject,
+        summary=f"{actor or 'An operator'} opened the circuit of the agent {turn.agent}"
+        if by_hand
+        else f"The circuit of the agent {turn.agent} opened: too many calls in a row failed",
+        agent=turn.agent,
+        error_code=None if by_hand else turn.error_code or None,
+        error=(turn.reason if by_hand else turn.error) or None,
+        action=f"Calls to it are refused for {turn.seconds:g} s, then single calls probe it."
+        " Its last good answers stand in.",
+    )

@@ -66,7 +66,7 @@ def _postgresql_now(element: DatabaseNow, compiler: SQLCompiler, **kwargs: Any) 
 
 def database_now(connection: Connection) -> datetime:
     """Return the database's now."""
-    return connection.execute(select(type_coerce(now_plus(), Timestamp))).scalar_one()
+    return connection.execute(_NOW).scalar_one()
 
 
 def now_plus(seconds: float | BindParameter[float] = 0.0) -> ColumnElement[int]:
@@ -83,3 +83,6 @@ def once_now_plus(seconds: float = 0.0) -> ScalarSelect[int]:
     PostgreSQL uses no index for a clock that moves while it reads.
     """
     return select(now_plus(seconds)).scalar_subquery()
+
+
+_NOW = select(type_coerce(now_plus(), Timestamp))

@@ -34,6 +34,9 @@ _AFTER_COMMIT = "marketplace_after_commit"
 
 _IMMEDIATE = {"marketplace_immediate": True}
 
+#: Option of every connection of a database that keeps notices for the relay: the environment that they tell of.
+_NOTICES_OF = "marketplace_notices_of"
+
 
 def _epoch_ms() -> int:
     return time.time_ns() // 1_000_000
@@ -42,16 +45,20 @@ def _epoch_ms() -> int:
 class Database:
     """Transactions on one database; safe to use from many threads, not across a fork.
 
-    `clock` replaces the SQLite clock in tests: it returns milliseconds since 1970.
+    `notices_of` names the environment when there is a relay that is told what happens in it. `clock` replaces the
+    SQLite clock in tests: it returns milliseconds since 1970.
     """
 
-    def __init__(self, settings: DatabaseSettings, *, clock: Callable[[], int] = _epoch_ms) -> None:
+    def __init__(
+        self, settings: DatabaseSettings, *, notices_of: str | None = None, clock: Callable[[], int] = _epoch_ms
+    ) -> None:
         self._lock_timeout = settings.lock_timeout_seconds
         # SQLite has one writer at a time and no queue for the others: they poll with growing pauses. Within a process a
         # lock of our own wakes the next one at once.
         self._writer = threading.Lock()
         self._clock = clock
-        self.engine = self._create_engine(normal_url(settings.url.get_secret_value()), settings)
+        engine = self._create_engine(normal_url(settings.url.get_secret_value()), settings)
+        self.engine = engine.execution_options(**{_NOTICES_OF: notices_of})
 
     @property
     def dialect(self) -> Literal["sqlite", "postgresql"]:
@@ -202,6 +209,12 @@ def normal_url(url: str) -> URL:
     if parsed.drivername in {"postgres", "postgresql"}:
         return parsed.set(drivername="postgresql+psycopg")
     return parsed
+
+
+def notices_of(connection: Connection) -> str | None:
+    """Return the environment that notices of this transaction tell of; None when nobody is to be told."""
+    environment: str | None = connection.get_execution_options().get(_NOTICES_OF)
+    return environment
 
 
 def _no_actions(connection: Connection) -> list[Callable[[], None]]:

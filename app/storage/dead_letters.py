@@ -12,6 +12,7 @@ from app.domain.errors import PermanentError
 from app.domain.jobs import QUEUES, JobKind
 from app.storage.clock import now_plus
 from app.storage.database import Database
+from app.storage.letter_notices import tell_dead_message, tell_failed_job
 from app.storage.schema import attempts, dead_letters, jobs
 
 
@@ -21,9 +22,10 @@ def archive_job(connection: Connection, job_id: UUID, *, reason: str, message: s
     history = connection.execute(
         select(attempts).where(attempts.c.job_id == job_id).order_by(attempts.c.attempt_number)
     ).all()
+    letter_id = uuid4()
     connection.execute(
         insert(dead_letters).values(
-            id=uuid4(),
+            id=letter_id,
             job_id=job_id,
             plan_id=job.plan_id,
             kind=job.kind,
@@ -49,6 +51,7 @@ def archive_job(connection: Connection, job_id: UUID, *, reason: str, message: s
             archived_at=now_plus(),
         )
     )
+    tell_failed_job(connection, letter_id, job, reason=reason, message=message)
 
 
 def archive_missing(connection: Connection, job_id: UUID) -> None:
@@ -79,6 +82,7 @@ def archive_message(
         )
         .on_conflict_do_nothing(index_elements=[dead_letters.c.id])
     )
+    tell_dead_message(connection, letter_id, queue=queue, reason=reason, message=message)
 
 
 def mark_retried(connection: Connection, letter_id: UUID, *, before: LetterStatus, as_job: UUID, actor: str) -> bool:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, inspect, text
 from app.storage.database import Database
 
 #: Every revision that this version of the product knows, oldest first; a test holds this to `migrations/versions`.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 
 #: The revision that this version needs.
 NEWEST = REVISIONS[-1]

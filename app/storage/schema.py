@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -251,6 +252,46 @@ deliveries = Table(
     Index("ix_marketplace_deliveries_due", "status", "next_attempt_at"),
 )
 
+#: What the relay does not have yet. A partial index serves no parameter: only these very words take it.
+UNDELIVERED = text("status IN ('pending', 'active')")
+
+notices = Table(
+    "marketplace_notices",
+    metadata,
+    # What is told to the relay, in the order in which it was written; times may be equal, and clocks are set back.
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    # It follows from what the notice tells of: the same thing is told once, whoever writes it.
+    Column("id", Uuid, nullable=False, unique=True),
+    Column("alert", String(100), nullable=False),
+    # The alert and the labels of its subject: notices of one issue are delivered in order.
+    Column("issue", String(300), nullable=False),
+    # firing or resolved.
+    Column("state", String(20), nullable=False),
+    # app.domain.notices.Notice, but for the id and the time.
+    Column("data", Json, nullable=False),
+    # pending, active, delivered or expired.
+    Column("status", String(20), nullable=False, default="pending"),
+    Column("attempt", Integer, nullable=False, default=0),
+    # Of an active one, when its lease ends.
+    Column("next_attempt_at", Timestamp, nullable=False),
+    Column("fence", Integer, nullable=False, default=0),
+    Column("lease_owner", String(200)),
+    Column("error_message", Text),
+    Column("created_at", Timestamp, nullable=False),
+    Column("ended_at", Timestamp),
+    CheckConstraint("(status = 'active') = (lease_owner IS NOT NULL)", name="active_has_owner"),
+    Index("ix_marketplace_notices_issue", "issue", "number"),
+    Index("ix_marketplace_notices_ended", "ended_at"),
+    Index("ix_marketplace_notices_open", "number", sqlite_where=UNDELIVERED, postgresql_where=UNDELIVERED),
+    Index(
+        "ix_marketplace_notices_held",
+        "next_attempt_at",
+        "issue",
+        sqlite_where=UNDELIVERED,
+        postgresql_where=UNDELIVERED,
+    ),
+)
+
 dead_letters = Table(
     "marketplace_dead_letters",
     metadata,
@@ -275,6 +316,13 @@ dead_letters = Table(
     Column("resolution_reason", Text),
     Index("ix_marketplace_dead_letters_archived", "archived_at", "id"),
     Index("ix_marketplace_dead_letters_status", "status", "archived_at", "id"),
+    Index(
+        "ix_marketplace_dead_letters_waiting",
+        "error_class",
+        "kind",
+        sqlite_where=text("status = 'waiting'"),
+        postgresql_where=text("status = 'waiting'"),
+    ),
 )
 
 processes = Table(

@@ -31,6 +31,7 @@ from app.storage.attempts import close_attempt, open_attempt
 from app.storage.clock import now_plus
 from app.storage.controls import is_held
 from app.storage.dead_letters import archive_job
+from app.storage.letter_notices import tell_retried_job_completed
 from app.storage.schema import jobs
 
 
@@ -156,11 +157,13 @@ def complete(connection: Connection, job_id: UUID, fence: int) -> float | None:
 
     Returns the seconds since the job was created, or None when the run had lost its lease.
     """
-    age = connection.scalar(_COMPLETE, {"the_job": job_id, "the_fence": fence})
-    if age is None:
+    row = connection.execute(_COMPLETE, {"the_job": job_id, "the_fence": fence}).one_or_none()
+    if row is None:
         return None
     close_attempt(connection, job_id, fence, AttemptOutcome.COMPLETED)
-    return float(age) / 1000
+    if row.retry_of is not None:
+        tell_retried_job_completed(connection, job_id, row.retry_of)
+    return float(row.age) / 1000
 
 
 def put_back(
@@ -308,5 +311,5 @@ _COMPLETE = (
         completed_at=now_plus(),
         **NO_LEASE,
     )
-    .returning(now_plus() - jobs.c.created_at)
+    .returning((now_plus() - jobs.c.created_at).label("age"), jobs.c.retry_of)
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from alerting.alertmanager import INHIBITIONS
+from alerting.inhibitions import INHIBITIONS
 from alerting.rules.rule import AlertRule
 from app.domain.alerts import ALERTS, Alert
 from app.rule_files import duration
@@ -17,7 +17,7 @@ _ALL = MonitoringSettings(retention_hours=168)
 
 _INTRODUCTION = """\
 Each alert has a [runbook](../runbooks/README.md) of its name.
-Where the numbers come from: [objectives](../decisions/objectives.md).
+Where the numbers come from: [objectives](../decisions/objectives.md), [thresholds](../decisions/alert-thresholds.md).
 *For* is how long the condition must hold before the alert fires; *keeps* is how long it fires on afterwards.
 Every alert carries `environment`, `severity` and `type`; *issue* names the labels that tell one from another.
 `marketplace rules show` prints the rules for the present settings.
@@ -46,8 +46,11 @@ def alerts_page() -> str:
         table(
             ["Fires", "Not sent"],
             [
-                [code(source.name), ", ".join(code(target.name) for target in targets)]
-                for source, targets in INHIBITIONS
+                [
+                    " of ".join(code(text) for text in (inhibition.source.name, *inhibition.where)),
+                    ", ".join(code(target.name) for target in inhibition.targets),
+                ]
+                for inhibition in INHIBITIONS
             ],
         ),
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from alerting.alertmanager import alertmanager_file
 from deploy.artifacts.grafana_files import GRAFANA_FILES
+from deploy.artifacts.message_files import MESSAGE_FILES
 from deploy.artifacts.pages import PAGES
 from deploy.artifacts.rule_documents import (
     ALERT_FILE,
@@ -19,6 +20,7 @@ from deploy.artifacts.rule_documents import (
 FILES: Mapping[str, Callable[[], str]] = {
     **{f"docs/reference/{name}": page for name, page in PAGES.items()},
     **GRAFANA_FILES,
+    **MESSAGE_FILES,
     f"monitoring/generated/{RECORDING_FILE}": recording_document,
     f"alerting/generated/{ALERT_FILE}": alert_document,
     f"alerting/generated/{ALERTMANAGER_FILE}": alertmanager_file,

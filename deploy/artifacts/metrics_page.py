@@ -15,6 +15,8 @@ Times are in seconds, sizes in bytes.
 Label values are closed sets: every combination exists from the start, and no id is ever a label.
 A *level* is read from the database or from Redis when it is scraped: it survives restarts, and no sum is needed.
 A gauge that is no level is that of one process.
+The relay tells those that begin with `marketplace_relay_`, `marketplace_build_info` and \
+`marketplace_unexpected_errors_total`, at `/metrics` on its own port; the other processes tell the rest.
 Of processes that count into one directory such gauges are *added up*, or the *highest* is told; dead processes have \
 none."""
 

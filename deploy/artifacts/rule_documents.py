@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from alerting.alertmanager import RELAY_URL, alertmanager_file
 from alerting.rules.groups import alert_groups, alert_rules
@@ -44,8 +45,12 @@ def alert_document(settings: MonitoringSettings = DEFAULTS) -> str:
     return rule_file(alert_groups(settings, _expressions(recording_groups(settings))))
 
 
-def documents(settings: MonitoringSettings, relay_url: str | None = RELAY_URL) -> Mapping[str, str]:
+def documents(
+    settings: MonitoringSettings, relay_url: str | None = RELAY_URL, relay_token_file: Path | None = None
+) -> Mapping[str, str]:
     """Return the name and the text of each file that a Prometheus and its Alertmanager need of us.
+
+    The last two arguments are those of `alertmanager_file`.
 
     Raises:
         ValueError: No burn rate fits the retention.
@@ -53,7 +58,7 @@ def documents(settings: MonitoringSettings, relay_url: str | None = RELAY_URL) -
     return {
         RECORDING_FILE: recording_document(settings),
         ALERT_FILE: alert_document(settings),
-        ALERTMANAGER_FILE: alertmanager_file(relay_url),
+        ALERTMANAGER_FILE: alertmanager_file(relay_url, relay_token_file, settings),
     }
 
 

@@ -197,6 +197,7 @@ def banner(stack: Stack) -> list[str]:
         f"  API       {web}/api/marketplace",
         f"  Metrics   {urls['metrics']}",
         *([f"  Observing {urls['prometheus']} (Prometheus), {urls['alertmanager']}"] if stack.observers else []),
+        f"  Slack     {urls['inbox'] + ', simulated' if 'inbox' in urls else 'the one that the settings name'}",
         f"  Agents    {urls['agents'] + ', simulated' if 'agents' in urls else 'those that the settings name'}",
         f"  Token     {token} (role admin)",
         f"  Data      {data.path} (kept on restart: yes); logs in {as_typed(data.logs)}",

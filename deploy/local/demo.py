@@ -22,8 +22,9 @@ from app.domain.errors import MarketplaceError
 from app.settings import Settings
 from deploy.local.run_file import DataDirectory, as_typed
 from deploy.local.running import run_stack
+from deploy.local.simulations import SimulatedAgents, SlackInbox
 from deploy.local.stack import Stack
-from deploy.local.story import SimulatedAgents, Story, StoryError
+from deploy.local.story import Story, StoryError
 from deploy.local.supervisor import StopRequest
 
 _JOIN_SECONDS = 10.0
@@ -88,6 +89,7 @@ class Demo:
         self._story = Story(
             api,
             SimulatedAgents(stack.urls["agents"]),
+            SlackInbox(stack.urls["inbox"]),
             started_at=self._started_at,
             is_interrupted=lambda: self._request.is_made,
         )
@@ -130,6 +132,8 @@ class Demo:
             "taskExamples": dict(figures.examples),
             "deadLettersRetried": story.letters_retried,
             "circuitOpenSeconds": round(story.circuit_open_seconds, 1),
+            "slackMessages": story.messages,
+            "toldAfterSeconds": {kind: round(seconds, 2) for kind, seconds in story.told_after_seconds.items()},
             "approveToCompletedMs": {"p50": round(figures.p50_ms, 1), "p99": round(figures.p99_ms, 1)},
             "lost": figures.lost,
             "duplicated": figures.duplicated,
@@ -165,6 +169,7 @@ def print_summary(console: Console, summary: dict[str, Any]) -> None:
         ("Tasks by source", _counts(summary["tasksBySource"])),
         ("Dead letters retried with success", summary["deadLettersRetried"]),
         ("Circuit of the dead agent", f"open, closed by itself after {summary['circuitOpenSeconds']:.1f} s"),
+        ("Messages in Slack", f"{summary['slackMessages']}: {_times(summary['toldAfterSeconds'])}"),
         ("Approved to completed", f"p50 {latency['p50']:.0f} ms, p99 {latency['p99']:.0f} ms"),
         ("Lost", summary["lost"]),
         ("Duplicated", summary["duplicated"]),
@@ -180,6 +185,10 @@ def save_picture(console: Console, path: Path) -> None:
     picture = console.export_svg(title="make demo", unique_id="demo")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(re.sub(r"@font-face\s*{[^}]*}", "", picture), encoding="utf-8")
+
+
+def _times(seconds: dict[str, float]) -> str:
+    return ", ".join(f"{name} after {value:.1f} s" for name, value in seconds.items())
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -10,12 +10,13 @@ from pathlib import Path
 import yaml
 
 from app.domain.errors import ConfigurationError
+from app.domain.observers import ALERTMANAGER_JOB, PROMETHEUS_JOB
 from app.settings import MonitoringSettings
 from deploy.artifacts.rule_documents import ALERT_FILE, ALERTMANAGER_FILE, RECORDING_FILE, documents
 from deploy.local.child import Program
 from deploy.local.ports import LOOPBACK, Port, default_port
 from deploy.local.readiness import http_answers
-from monitoring.scraping import ALERTMANAGER_JOB, PROMETHEUS_JOB, Targets, prometheus_config, retention_argument
+from monitoring.scraping import Targets, prometheus_config, retention_argument
 
 #: First choice of each port: the ones that everybody knows.
 PROMETHEUS_PORT = 9090
@@ -91,11 +92,12 @@ class Observers:
         """The ports by name."""
         return {"prometheus": self.prometheus, "alertmanager": self.alertmanager}
 
-    def write_files(self, targets: Sequence[Targets]) -> None:
-        """Write the rules and the configurations."""
+    def write_files(
+        self, targets: Sequence[Targets], *, relay_url: str | None = None, relay_token_file: Path | None = None
+    ) -> None:
+        """Write the rules and the configurations; without a relay, alerts stay in Alertmanager."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        # There is no relay yet: alerts stay in Alertmanager.
-        for name, text in documents(self.settings, relay_url=None).items():
+        for name, text in documents(self.settings, relay_url, relay_token_file).items():
             (self.directory / name).write_text(text, encoding="utf-8")
         own = (
             Targets(PROMETHEUS_JOB, (_address(self.prometheus),)),

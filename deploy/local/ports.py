@@ -33,6 +33,11 @@ class Port:
     listener: socket.socket
     moved: str = ""
 
+    @property
+    def url(self) -> str:
+        """Where a server on it answers HTTP."""
+        return f"http://{LOOPBACK}:{self.number}"
+
     def stop_listening(self) -> None:
         """Leave the port to the server that binds it, or has taken the listener over."""
         self.listener.close()

@@ -5,7 +5,6 @@ python -m deploy.local.prepare TOKEN_FILE
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from app.settings import load_settings
 from app.storage.database import Database
 from app.storage.migrate import upgrade
 from app.tokens import Tokens, new_token
+from deploy.local.secret_file import kept_secret
 
 ADMIN_NAME = "local-admin"
 
@@ -28,14 +28,11 @@ def prepare(token_file: Path) -> None:
     Raises:
         MarketplaceError: The settings are wrong, the database does not answer, or the file holds no token.
     """
-    if not token_file.exists():
-        descriptor = os.open(token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(new_token() + "\n")
+    token = kept_secret(token_file, new_token)
     database = Database(load_settings(ignoring=FAILPOINT_VARIABLE).database)
     try:
         upgrade(database)
-        Tokens(database).adopt(ADMIN_NAME, token_file.read_text(encoding="ascii").strip(), Role.ADMIN)
+        Tokens(database).adopt(ADMIN_NAME, token, Role.ADMIN)
     finally:
         database.close()
 

@@ -25,6 +25,10 @@ class DataDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self.admin_token = self.path / "admin-token"
+        #: What signs events, and what Alertmanager shows to the relay.
+        self.events_secret = self.path / "events-secret"
+        self.alertmanager_token = self.path / "alertmanager-token"
+        self.relay = self.path / "relay.db"
         self.logs = self.path / "logs"
         self.processes = self.path / "processes"
         self._run_file = self.path / "run.json"
@@ -91,9 +95,9 @@ class DataDirectory:
 
     def clear(self) -> None:
         """Remove what stacks have kept here, and nothing else; for a caller who holds the directory."""
-        for name in ("admin-token", "agents.yaml"):
+        for name in ("admin-token", "events-secret", "alertmanager-token", "agents.yaml"):
             (self.path / name).unlink(missing_ok=True)
-        for database in self.path.glob("marketplace.db*"):
+        for database in (*self.path.glob("marketplace.db*"), *self.path.glob("relay.db*")):
             database.unlink()
         for folder in ("logs", "processes", "valkey"):
             shutil.rmtree(self.path / folder, ignore_errors=True)

@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from app.cli.masking import masked_url
+from app.domain.observers import RELAY_JOB
 from app.settings import MonitoringSettings, Settings, origin_of
 from app.shared_metrics import DIRECTORY_VARIABLE, empty_directory
+from deploy.local.agents_program import AgentsProgram
+from deploy.local.alert_path import INBOX_PORT, RELAY_PORT, AlertPath
 from deploy.local.child import Program
 from deploy.local.environment import settings_part, system_part
 from deploy.local.observers import ObserverBinaries, Observers
@@ -32,11 +33,23 @@ WORKER_METRICS_PORT = 9191
 SCHEDULER_METRICS_PORT = 9192
 QUARANTINE_METRICS_PORT = 9193
 
-#: One simulated agent per channel.
-CHANNELS = ("amazon", "mercadolivre", "shopee", "shein", "tiktok-shop", "kaway")
+#: Web first, so that no new work comes in; the relay after all who tell it something, and Slack after the relay; Valkey
+#: last, for the others use it to the end.
+STOP_ORDER = (
+    "web",
+    "worker",
+    "quarantine",
+    "scheduler",
+    "alertmanager",
+    "prometheus",
+    "relay",
+    "slack",
+    "agents",
+    "valkey",
+)
 
-#: Web first, so that no new work comes in; Valkey last, for the others use it to the end.
-STOP_ORDER = ("web", "worker", "quarantine", "scheduler", "alertmanager", "prometheus", "agents", "valkey")
+#: The settings that lead to a real Slack.
+_SLACK = ("relay.slack_webhook_url", "relay.slack_bot_token")
 
 #: Time beyond a process's own limit for finishing its work.
 _STOP_MARGIN_SECONDS = 5.0
@@ -52,6 +65,8 @@ class Ports:
     scheduler_metrics: Port
     valkey: Port | None
     agents: Port | None
+    relay: Port | None
+    inbox: Port | None
 
     def all(self) -> dict[str, Port]:
         """Return the ports by purpose."""
@@ -89,6 +104,8 @@ def choose_ports(settings: Settings) -> Ports:
         ),
         valkey=None if is_given("redis.url") else default_port(VALKEY_PORT, purpose="Valkey"),
         agents=None if is_given("agents.file", "agents.items") else default_port(AGENTS_PORT, purpose="agents"),
+        relay=None if is_given("relay.url") else port("relay.port", settings.relay.port, RELAY_PORT, "relay"),
+        inbox=None if is_given("relay.url", *_SLACK) else default_port(INBOX_PORT, purpose="Slack inbox"),
     )
     for purpose, taken in ports.all().items():
         if purpose != "web":
@@ -124,10 +141,12 @@ class Stack:
         self._started_at = datetime.now(UTC)
         self._run_id = secrets.token_hex(8)
         self._valkey_password = secrets.token_hex(32)
-        self._environment = {**self._system, **settings_part(environment), **self._overrides()}
+        self._agents = AgentsProgram(ports.agents, data.path / "agents.yaml") if ports.agents else None
+        self._alert_path = AlertPath(ports.relay, ports.inbox, data) if ports.relay else None
         self.observers = (
             Observers.planned(observers, self._monitoring(), data.path / "observing") if observers else None
         )
+        self._environment = {**self._system, **settings_part(environment), **self._overrides()}
 
     @property
     def servers(self) -> str:
@@ -138,10 +157,12 @@ class Stack:
     @property
     def urls(self) -> dict[str, str]:
         """Where the stack answers HTTP."""
-        web = _url(self.ports.web)
+        web = self.ports.web.url
         urls = {"web": web, "metrics": f"{web}/api/metrics"}
-        if self.ports.agents:
-            urls["agents"] = _url(self.ports.agents)
+        if self._alert_path:
+            urls |= self._alert_path.urls
+        if self._agents:
+            urls["agents"] = self._agents.url
         if self.observers:
             urls |= self.observers.urls
         return urls
@@ -159,9 +180,9 @@ class Stack:
             "runId": self._run_id,
             "urls": self.urls,
             "workerMetrics": [
-                f"{_url(port)}/metrics" for port in (self.ports.worker_metrics, self.ports.quarantine_metrics)
+                f"{port.url}/metrics" for port in (self.ports.worker_metrics, self.ports.quarantine_metrics)
             ],
-            "schedulerMetrics": [f"{_url(self.ports.scheduler_metrics)}/metrics"],
+            "schedulerMetrics": [f"{self.ports.scheduler_metrics.url}/metrics"],
             "pids": {
                 "supervisor": os.getpid(),
                 **{name: [pid] if name in several else pid for name, pid in pids.items()},
@@ -185,23 +206,29 @@ class Stack:
         self.data.logs.mkdir(parents=True, exist_ok=True)
         for log in self.data.logs.glob("*.log"):
             log.replace(log.with_suffix(".log.1"))
-        if self.ports.agents:
-            agents = [_agent(channel, self.ports.agents) for channel in CHANNELS]
-            self._agents_file.write_text(yaml.safe_dump(agents, sort_keys=False), encoding="utf-8")
+        if self._agents:
+            self._agents.write_file()
         if self.ports.valkey:
             write_valkey_config(
                 self.data.path / "valkey", port=self.ports.valkey.number, password=self._valkey_password
             )
         if self.observers:
-            self.observers.write_files(self._targets())
+            path = self._alert_path
+            self.observers.write_files(
+                self._targets(),
+                relay_url=path.alerts_url if path else None,
+                relay_token_file=self.data.alertmanager_token if path else None,
+            )
 
     def programs(self) -> list[Program]:
         """Return the programs, which start side by side: the product's own wait for their database by themselves."""
         programs = [self._prepare(), self._web(), self._worker(), self._quarantine(), self._scheduler()]
         if self.ports.valkey:
             programs.append(self._valkey(self.ports.valkey.number))
-        if self.ports.agents:
-            programs.append(self._agents(self.ports.agents.number))
+        if self._agents:
+            programs.append(self._agents.program(self._system))
+        if self._alert_path:
+            programs += self._alert_path.programs(self._environment, self._system)
         if self.observers:
             programs += self.observers.programs(self._system)
         return programs
@@ -211,15 +238,11 @@ class Stack:
         running = {program.name for program in self.programs()}
         return [name for name in STOP_ORDER if name in running]
 
-    @property
-    def _agents_file(self) -> Path:
-        return self.data.path / "agents.yaml"
-
     def _monitoring(self) -> MonitoringSettings:
         """Return the settings, with runbooks where this stack tells them unless the settings say where."""
         if is_given("monitoring.runbook_url"):
             return self._settings.monitoring
-        return self._settings.monitoring.model_copy(update={"runbook_url": f"{_url(self.ports.web)}/runbooks"})
+        return self._settings.monitoring.model_copy(update={"runbook_url": f"{self.ports.web.url}/runbooks"})
 
     def _targets(self) -> list[Targets]:
         ports = self.ports
@@ -228,6 +251,8 @@ class Stack:
         if not self._system.get(DIRECTORY_VARIABLE):
             jobs[WORKER_JOB] = (ports.worker_metrics, ports.quarantine_metrics)
             jobs[SCHEDULER_JOB] = (ports.scheduler_metrics,)
+        if ports.relay:
+            jobs[RELAY_JOB] = (ports.relay,)
         return [Targets(job, tuple(f"{LOOPBACK}:{port.number}" for port in of)) for job, of in jobs.items()]
 
     def _overrides(self) -> dict[str, str]:
@@ -245,10 +270,13 @@ class Stack:
         if self.ports.valkey:
             url = f"redis://:{self._valkey_password}@{LOOPBACK}:{self.ports.valkey.number}/0"
             overrides["MARKETPLACE_REDIS__URL"] = url
-        if self.ports.agents:
-            overrides["MARKETPLACE_AGENTS__FILE"] = str(self._agents_file)
-            # The simulated agents are on loopback.
-            overrides["MARKETPLACE_OUTBOUND__ALLOW_PRIVATE_AGENTS"] = "true"
+        if self._agents:
+            overrides |= self._agents.overrides()
+        if self._alert_path:
+            overrides |= self._alert_path.overrides(
+                web_url=self.ports.web.url,
+                alertmanager_url=self.observers.urls["alertmanager"] if self.observers else None,
+            )
         return overrides
 
     def _prepare(self) -> Program:
@@ -261,14 +289,6 @@ class Stack:
             (str(valkey_binary()), str(self.data.path / "valkey" / "valkey.conf")),
             self._system,
             is_ready=lambda: valkey_answers(port, self._valkey_password),
-        )
-
-    def _agents(self, port: int) -> Program:
-        return Program(
-            "agents",
-            (sys.executable, "-m", "loadtest.fake_agents", "--host", LOOPBACK, "--port", str(port)),
-            self._system,
-            is_ready=lambda: http_answers(port, f"/requests/{CHANNELS[0]}"),
         )
 
     def _web(self) -> Program:
@@ -303,18 +323,3 @@ class Stack:
             is_ready=lambda: http_answers(port.number, path),
             stop_seconds=stop_seconds + _STOP_MARGIN_SECONDS,
         )
-
-
-def _agent(channel: str, port: Port) -> dict[str, object]:
-    return {
-        "name": channel,
-        "channel": channel,
-        "url": f"{_url(port)}/{channel}/v1",
-        "protocol": "openai",
-        "model": "simulated",
-        "timeout_seconds": 30,
-    }
-
-
-def _url(port: Port) -> str:
-    return f"http://{LOOPBACK}:{port.number}"

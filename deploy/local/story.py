@@ -10,14 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import requests
-
 from app.cli.remote import Remote
-from app.domain.errors import MarketplaceError, NetworkError
+from app.domain.errors import MarketplaceError
 from app.settings import BreakerSettings
 from deploy.local import story_plans
+from deploy.local.agents_program import CHANNELS
 from deploy.local.figures import Figures, read_figures, seconds_between
-from deploy.local.stack import CHANNELS
+from deploy.local.simulations import SimulatedAgents, SlackInbox
 
 #: A whole story; each step has its share of what is left.
 STORY_SECONDS = 90.0
@@ -26,7 +25,6 @@ BURST = 50
 DEFAULT_OPEN_SECONDS = BreakerSettings().open_seconds
 OPEN_SECONDS = 5.0
 _POLL_SECONDS = 0.02
-_CONTROL_SECONDS = 5.0
 
 
 class StoryError(MarketplaceError):
@@ -41,32 +39,6 @@ class InterruptedStoryError(MarketplaceError):
     code = "interrupted"
 
 
-class SimulatedAgents:
-    """The live control of the simulated agents."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._session = requests.Session()
-        self._session.trust_env = False
-
-    def behave(self, agent: str, **behaviour: object) -> None:
-        """Make an agent behave in a way until it is told otherwise."""
-        self._call("PUT", f"behaviour/{agent}", json=behaviour)
-
-    def requests(self) -> dict[str, int]:
-        """Return how many requests each agent has had."""
-        return {agent: self._call("GET", f"requests/{agent}")["count"] for agent in CHANNELS}
-
-    def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        try:
-            answer = self._session.request(method, f"{self._url}/{path}", timeout=_CONTROL_SECONDS, **options)
-            answer.raise_for_status()
-        except requests.RequestException as error:
-            raise NetworkError(f"the simulated agents do not answer ({type(error).__name__})") from error
-        document: dict[str, Any] = answer.json()
-        return document
-
-
 @dataclass(frozen=True)
 class Step:
     """`run` does the step and returns what happened, in a few words."""
@@ -79,10 +51,17 @@ class Story:
     """Tells the story on one fresh stack; `started_at` is when that stack began to start, on the monotonic clock."""
 
     def __init__(
-        self, api: Remote, agents: SimulatedAgents, *, started_at: float, is_interrupted: Callable[[], bool]
+        self,
+        api: Remote,
+        agents: SimulatedAgents,
+        inbox: SlackInbox,
+        *,
+        started_at: float,
+        is_interrupted: Callable[[], bool],
     ) -> None:
         self._api = api
         self._agents = agents
+        self._inbox = inbox
         self._started_at = started_at
         self._is_interrupted = is_interrupted
         self._deadline = time.monotonic() + STORY_SECONDS
@@ -94,6 +73,9 @@ class Story:
         self._letter = ""
         self.letters_retried = 0
         self.circuit_open_seconds = 0.0
+        #: From what happened to its message in Slack, in seconds.
+        self.told_after_seconds: dict[str, float] = {}
+        self.messages = 0
         self.figures: Figures | None = None
 
     def steps(self) -> list[Step]:
@@ -106,9 +88,12 @@ class Story:
             Step("An agent talks nonsense: tasks come from the opportunities", self._generated),
             Step("Nothing is known: minimal tasks ask for a review", self._minimal),
             Step("An agent gives no usable answer: a dead letter", self._dead_letter),
+            Step("Slack tells of it", self._letter_told),
             Step("An agent dies: its circuit opens", self._circuit_opens),
+            Step("Slack tells of it", self._circuit_told),
             Step("Its channel falls back", self._circuit_refuses),
             Step("The agent heals: its circuit closes by itself", self._circuit_closes),
+            Step("Slack tells of the recovery", self._recovery_told),
             Step("The dead letter is retried", self._letter_retried),
             Step(f"{BURST} plans are approved in one go", self._approve_many),
             Step("Everything is counted", self._count),
@@ -218,6 +203,28 @@ class Story:
         self.circuit_open_seconds = seconds_between(circuit["history"][2]["at"], circuit["history"][0]["at"])
         return f"{circuit['successThreshold']} calls succeeded, {self.circuit_open_seconds:.1f} s after it had opened"
 
+    def _letter_told(self) -> str:
+        letter = self._api.get(f"dead-letters/{self._letter}")
+        words = (letter["planId"], self._letter, letter["reason"])
+        return f"{self._told('job_failed', letter['archivedAt'], *words)}, with plan, job, error and what was done"
+
+    def _circuit_told(self) -> str:
+        return self._told("circuit_opened", self._circuit()["history"][0]["at"], "kaway")
+
+    def _recovery_told(self) -> str:
+        return self._told("recovery_success", self._circuit()["history"][0]["at"], "kaway")
+
+    def _told(self, kind: str, since: str, *words: str) -> str:
+        """Wait for the message of this type with these words."""
+        while not self._is_interrupted():
+            found = self._inbox.messages(kind, *words)
+            if found:
+                self.told_after_seconds[kind] = seconds = seconds_between(since, found[0]["receivedAt"])
+                return f"a message {seconds:.1f} s later"
+            _expect(time.monotonic() < self._deadline, f"a message {kind} about {', '.join(words)} in time")
+            time.sleep(_POLL_SECONDS)
+        raise InterruptedStoryError("interrupted")
+
     def _expect_source(self, source: str) -> dict[str, Any]:
         channel = self._ask_kaway()
         _expect(channel["source"] == source, f"an answer of kaway from {source}: {channel}")
@@ -252,6 +259,7 @@ class Story:
 
     def _count(self) -> str:
         self.figures = figures = read_figures(self._api, self._burst)
+        self.messages = len(self._inbox.messages())
         _expect(figures.lost == 0, f"no plan lost: {figures}")
         _expect(figures.duplicated == 0, f"no plan with tasks twice: {figures}")
         _expect(figures.retries >= 1, f"a retry: {figures}")

@@ -7,6 +7,7 @@ from grafanalib.core import Dashboard
 from app.domain.dashboards import Dashboard as Board
 from monitoring.panels.board import board
 from monitoring.rows.firing import firing
+from monitoring.rows.relay import notices, relay
 from monitoring.rows.rule_health import rule_health
 from monitoring.rows.scrapes import scrapes
 
@@ -16,6 +17,6 @@ def alert_pipeline() -> Dashboard:
     return board(
         Board.ALERT_PIPELINE,
         "Marketplace: alert pipeline",
-        "Which alerts fire, and whether one would arrive: rules, notifications, scrapes.",
-        [firing(), rule_health(), scrapes()],
+        "Which alerts fire, and whether one would arrive: relay, notices, rules, notifications, scrapes.",
+        [firing(), relay(), notices(), rule_health(), scrapes()],
     )

@@ -102,9 +102,10 @@ def test_redis_may_go_and_come_back_while_a_circuit_is_open(
         if not keeps:
             server.forget()
         server.start()
-        wait_until(lambda: all(p.view()["inTouch"] for p in processes), seconds=5, what="all to be back in touch")
+        wait_until(lambda: all(p.view()["inTouch"] for p in processes), what="all to be back in touch")
         views = [process.view() for process in processes]
         assert {view["state"] for view in views} == {"open"}
         left = [view["secondsUntilRetry"] for view in views]
-        assert max(left) - min(left) < 1
+        # They are asked one after the other, on a machine that may be busy.
+        assert max(left) - min(left) < 5
         assert requests_of(agents) == 5

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deploy.local.story import SimulatedAgents
+from deploy.local.simulations import SimulatedAgents
 from tests.servers import free_port, wait_until
 from tests.stacks import RunningStack, marketplace, running_stack
 

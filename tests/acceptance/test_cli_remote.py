@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.story import SimulatedAgents
+from deploy.local.simulations import SimulatedAgents
 from deploy.local.story_plans import PLAIN, WITHOUT_PHASE_1
 from tests.servers import free_port
 from tests.stacks import RunningStack, import_plan, marketplace, running_stack

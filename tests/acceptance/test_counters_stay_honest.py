@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from app.domain.errors import MarketplaceError
-from app.metrics import METRICS
+from app.metrics import PIPELINE_METRICS
 from loadtest.agent_server import FakeAgents
 from tests.observed_processes import ROLES, ObservedProcesses, observed_processes
 from tests.servers import ValkeyServer, wait_until
@@ -82,7 +82,7 @@ class Watch:
         families = self._processes.families("web")
         return Counter(
             (sample.name, tuple(sorted(sample.labels.items())))
-            for metric in METRICS
+            for metric in PIPELINE_METRICS
             if metric.level
             for sample in families[metric.name].samples
         )

@@ -12,8 +12,8 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from app.metrics import AGENT_ERROR_RATE, AGENTS, METRICS, Metric
-from deploy.local.stack import CHANNELS
+from app.metrics import AGENT_ERROR_RATE, AGENTS, PIPELINE_METRICS, Metric
+from deploy.local.agents_program import CHANNELS
 from tests.observed_processes import ROLES, observed_processes
 from tests.promtool import findings_of
 
@@ -75,19 +75,19 @@ def test_no_series_names_a_process(scrapes: Scrapes, mode: str, role: str) -> No
         for sample in family.samples
         for label in sample.labels
     }
-    assert labels == {label for metric in METRICS for label in metric.labels} - _of_levels_only(role) | {"le"}
+    assert labels == {label for metric in PIPELINE_METRICS for label in metric.labels} - _of_levels_only(role) | {"le"}
 
 
 def _of_levels_only(role: str) -> set[str]:
     """Return the labels that a process without levels does not have."""
-    told = {label for metric in METRICS if role == "web" or not metric.level for label in metric.labels}
-    return {label for metric in METRICS for label in metric.labels} - told
+    told = {label for metric in PIPELINE_METRICS if role == "web" or not metric.level for label in metric.labels}
+    return {label for metric in PIPELINE_METRICS for label in metric.labels} - told
 
 
 @pytest.mark.parametrize(("mode", "role"), PROCESSES)
 def test_every_combination_of_the_table_is_there_from_the_start(scrapes: Scrapes, mode: str, role: str) -> None:
     told = families(scrapes[mode, role, "text"])
-    for metric in METRICS:
+    for metric in PIPELINE_METRICS:
         if metric.level and role != "web":
             assert metric.name not in told
         # A rate of nothing is left out.

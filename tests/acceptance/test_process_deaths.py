@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from deploy.local.story import SimulatedAgents
+from deploy.local.restarts import SETTLED_SECONDS
+from deploy.local.simulations import SimulatedAgents
 from deploy.local.story_plans import PLAIN, WITHOUT_PHASE_1
 from tests.servers import wait_until
 from tests.stacks import RunningStack, approve, import_plan, lives, running_stack
@@ -140,6 +141,9 @@ def test_all_processes_come_back_after_kill_9(stack: RunningStack, owners: set[s
 def test_processes_that_are_stopped_leave_nothing_to_give_back(stack: RunningStack, owners: set[str]) -> None:
     log = stack.data / "logs" / "scheduler.log"
     told = log.read_text().count("process_died")
+    # One that the test before has made end early would be started again after a pause only.
+    settled_at = time.monotonic() + SETTLED_SECONDS
+    wait_until(lambda: time.monotonic() > settled_at, what="all processes to have settled")
     pids = stack.facts["pids"]
     for role in ROLES:
         os.kill(pids[role] if isinstance(pids[role], int) else pids[role][0], signal.SIGTERM)

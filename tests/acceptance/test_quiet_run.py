@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from app.domain.alerts import CIRCUIT_OPENED
-from deploy.local.stack import CHANNELS
-from deploy.local.story import SimulatedAgents
+from deploy.local.agents_program import CHANNELS
+from deploy.local.simulations import SimulatedAgents
 from tests.prometheus_server import need_prometheus
 from tests.quiet.__main__ import observed
 from tests.stacks import running_stack

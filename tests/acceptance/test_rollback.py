@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from deploy.local.story import SimulatedAgents
+from deploy.local.simulations import SimulatedAgents
 from deploy.local.story_plans import WITHOUT_PHASE_1
 from tests.servers import ended, wait_until
 from tests.stacks import MARKETPLACE, RunningStack, approve, clean_environment, import_plan, marketplace, running_stack

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from deploy.local.story import SimulatedAgents
+from deploy.local.simulations import SimulatedAgents
 from deploy.local.story_plans import PLAIN, WITHOUT_PHASE_1
 from tests.servers import running_valkey, taken_port, wait_until
 from tests.stacks import (

@@ -138,7 +138,7 @@ def test_a_second_sigterm_ends_the_server_at_once(sqlite_template: Path, redis_u
             assert web.process.poll() is None
             web.process.send_signal(signal.SIGTERM)
             assert web.process.wait(10) == 1
-        wait_until(lambda: not any(map(lives, children)), seconds=5, what="its children to go")
+        wait_until(lambda: not any(map(lives, children)), what="its children to go")
         assert children
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Any
 
-from app.domain.alerts import ALERTS
+from app.domain.alerts import EXPLAINED_ALERTS
 from app.event_only import EVENT_ONLY
 from tests.artifacts.dashboard_parts import panels, queries, rows_and_panels, variables_used
 from tests.artifacts.promql_contract import labels_of, problems, selectors
@@ -21,7 +21,7 @@ _LONGEST_UID = 40
 _FASTEST_REFRESH_SECONDS = 10
 _SPANS = frozenset({"now-24h", "now-7d", "now-30d"})
 _DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
-_ALERT_NAMES = frozenset(alert.name for alert in ALERTS)
+_ALERT_NAMES = frozenset(alert.name for alert in EXPLAINED_ALERTS)
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 

@@ -18,9 +18,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from app.live_metrics import LiveMetrics
-from app.metrics import AGENTS, METRICS, Metric
+from app.metrics import AGENTS, PIPELINE_METRICS, Metric
 from app.shared_metrics import DIRECTORY_VARIABLE, empty_directory
-from deploy.local.stack import CHANNELS
+from deploy.local.agents_program import CHANNELS
 from tests.bench.section import Section, milliseconds
 from tests.servers import end
 from worker.probes import serve_probes
@@ -132,7 +132,7 @@ def _count(metrics: LiveMetrics, metric: Metric, labels: dict[str, str]) -> None
 def main() -> None:
     """Count everything once, tell the port of the endpoint, and wait until nobody needs it any more."""
     metrics = LiveMetrics(agents=CHANNELS)
-    for metric in METRICS:
+    for metric in PIPELINE_METRICS:
         if not metric.level:
             values = (CHANNELS if allowed is AGENTS else allowed for allowed in metric.labels.values())
             for combination in product(*values):

@@ -16,7 +16,7 @@ from app.domain.processes import ProcessRole
 from app.failpoints import FAILPOINT_VARIABLE, Failpoint
 from app.storage.schema import jobs
 from deploy.local.restarts import SETTLED_SECONDS
-from deploy.local.story import SimulatedAgents
+from deploy.local.simulations import SimulatedAgents
 from tests.faults.faulty_stack import CHANNEL, FaultyStack, faulty_stack
 from tests.faults.scenario import is_busy
 from tests.faults.traffic import Approved, Traffic

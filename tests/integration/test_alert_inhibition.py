@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from alerting.alertmanager import INHIBITIONS, alertmanager_file
-from app.domain.alerts import STUCK_PLANS, Alert
+from alerting.alertmanager import alertmanager_file
+from alerting.inhibitions import INHIBITIONS, Inhibition
+from app.domain.alerts import REDIS_DOWN, RELAY_BACKLOG, RELAY_DEGRADED, STUCK_PLANS, TARGET_DOWN, Alert
+from app.domain.observers import RELAY_JOB
 from tests.prometheus_tools import running_alertmanager
 from tests.servers import wait_until
 
@@ -33,12 +35,15 @@ def _states(url: str, environments: set[str]) -> dict[tuple[str, str], bool]:
     }
 
 
-@pytest.mark.parametrize(("source", "targets"), INHIBITIONS, ids=lambda value: getattr(value, "name", ""))
-def test_consequences_are_held_back_in_the_same_environment(
-    alertmanager: str, source: Alert, targets: tuple[Alert, ...]
-) -> None:
+#: Alerts that nothing holds back.
+_FREE = (STUCK_PLANS, RELAY_DEGRADED, RELAY_BACKLOG)
+
+
+@pytest.mark.parametrize("inhibition", INHIBITIONS, ids=lambda inhibition: inhibition.source.name)
+def test_consequences_are_held_back_in_the_same_environment(alertmanager: str, inhibition: Inhibition) -> None:
+    source, targets = inhibition.source, inhibition.targets
     here, elsewhere = f"here-{source.name}", f"elsewhere-{source.name}"
-    sent = [(here, source), *((place, alert) for place in (here, elsewhere) for alert in (*targets, STUCK_PLANS))]
+    sent = [(here, source), *((place, alert) for place in (here, elsewhere) for alert in (*targets, *_FREE))]
     body = [{"labels": {"alertname": alert.name, "environment": place}} for place, alert in sent]
     requests.post(f"{alertmanager}/api/v2/alerts", json=body, timeout=5).raise_for_status()
     # A consequence may have consequences of its own: Redis that is down, for one.
@@ -51,4 +56,14 @@ def test_consequences_are_held_back_in_the_same_environment(
 
 
 def _is_held(alert: Alert, firing: set[Alert]) -> bool:
-    return any(source in firing and alert in targets for source, targets in INHIBITIONS)
+    return any(inhibition.source in firing and alert in inhibition.targets for inhibition in INHIBITIONS)
+
+
+def test_a_relay_that_is_gone_holds_nothing_back(alertmanager: str) -> None:
+    body = [
+        {"labels": {"alertname": TARGET_DOWN.name, "environment": "no-relay", "job": RELAY_JOB}},
+        {"labels": {"alertname": REDIS_DOWN.name, "environment": "no-relay"}},
+    ]
+    requests.post(f"{alertmanager}/api/v2/alerts", json=body, timeout=5).raise_for_status()
+    wanted = {("no-relay", TARGET_DOWN.name): False, ("no-relay", REDIS_DOWN.name): False}
+    wait_until(lambda: _states(alertmanager, {"no-relay"}) == wanted, seconds=10, what=f"{wanted}")

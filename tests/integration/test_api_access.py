@@ -43,6 +43,7 @@ PUBLIC = {
     "/api/health/database",
     "/runbooks",
     "/runbooks/<alert>",
+    "/jobs/<job_id>",
 }
 
 

@@ -66,6 +66,7 @@ WITH_INPUT = [
     "discard_dead_letter",
     "export_dead_letters",
     "show_runbook",
+    "show_job_page",
 ]
 WITHOUT_INPUT = [
     "show_index",

@@ -170,7 +170,7 @@ def test_processes_that_went_apart_while_redis_was_away_agree_again(server: Valk
             server.forget()
         server.start()
         in_touch(houses)
-        wait_until(lambda: states(houses) == [CircuitState.OPEN] * 3, seconds=5, what="one common state")
+        wait_until(lambda: states(houses) == [CircuitState.OPEN] * 3, what="one common state")
 
 
 def test_redis_that_was_emptied_under_way_is_told_again(server: ValkeyServer) -> None:
@@ -218,7 +218,9 @@ def test_a_redis_that_is_slow_for_a_moment_lets_no_probe_too_many_through(server
 
 @pytest.mark.parametrize("state", LASTING)
 def test_without_redis_a_process_breaks_alone(state: str) -> None:
-    with LASTING[state]() as url, breakers_of(url, processes=1, rules=SOON) as houses:
+    # Long enough for a busy machine to see it refuse.
+    rules = replace(SOON, open_seconds=3.0)
+    with LASTING[state]() as url, breakers_of(url, processes=1, rules=rules) as houses:
         (house,) = houses
         fail(house, 5)
         assert is_refused(house)
@@ -299,7 +301,7 @@ def test_only_what_speaks_of_the_agents_health_counts(
             raise error
     assert is_refused(house) is counts
     if isinstance(error, RateLimitedError):
-        assert house.view(AGENT).seconds_until_retry == pytest.approx(300, abs=1)
+        assert house.view(AGENT).seconds_until_retry == pytest.approx(300, abs=20)
 
 
 def test_a_probe_that_tells_nothing_of_the_agent_lets_another_one_through() -> None:

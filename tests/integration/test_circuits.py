@@ -10,6 +10,8 @@ from app.domain.breaker import LONGEST_PAUSE_SECONDS, BreakerRules, CircuitState
 from tests.breakers.circuits import AnyCircuit, CircuitInMemory, CircuitInRedis, circuit_in_redis
 
 RULES = BreakerRules(failure_threshold=3, open_seconds=60, success_threshold=2, half_open_probes=2)
+#: How much later than meant a busy machine may look at a time; far less than what is told apart.
+LATE_SECONDS = 5.0
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -55,7 +57,7 @@ def test_it_opens_after_failures_in_a_row(circuit: AnyCircuit) -> None:
     step = fail(circuit, error_code="network", error="reset")
     assert (step.cause, circuit.circuit.state) == (TurnCause.FAILURES, CircuitState.OPEN)
     assert (circuit.circuit.error_code, circuit.circuit.error) == ("network", "reset")
-    assert circuit.circuit.seconds_left(circuit.now) == pytest.approx(60, abs=0.9)
+    assert circuit.circuit.seconds_left(circuit.now) == pytest.approx(60, abs=LATE_SECONDS)
 
 
 def test_a_success_between_failures_counts_them_anew(circuit: AnyCircuit) -> None:
@@ -99,7 +101,7 @@ def test_one_failing_probe_opens_it_again(circuit: AnyCircuit) -> None:
     end(circuit, MoveKind.SUCCEED, "second")
     assert end(circuit, MoveKind.FAIL, "first").cause is TurnCause.PROBE_FAILED
     assert not admit(circuit).admitted
-    assert circuit.circuit.seconds_left(circuit.now) == pytest.approx(60, abs=0.9)
+    assert circuit.circuit.seconds_left(circuit.now) == pytest.approx(60, abs=LATE_SECONDS)
     circuit.pass_time(61)
     # Successes of the time before do not count.
     admit(circuit, "third")
@@ -111,7 +113,7 @@ def test_how_long_it_has_been_sick_counts_from_the_first_opening(circuit: AnyCir
     end(circuit, MoveKind.FAIL, "first")
     opened_at = circuit.circuit.opened_at
     assert opened_at is not None
-    assert circuit.now - opened_at == pytest.approx(61, abs=0.9)
+    assert circuit.now - opened_at == pytest.approx(61, abs=LATE_SECONDS)
 
 
 def test_a_probe_that_tells_nothing_frees_its_place(circuit: AnyCircuit) -> None:
@@ -126,10 +128,10 @@ def test_a_probe_that_tells_nothing_frees_its_place(circuit: AnyCircuit) -> None
 def test_a_probe_whose_process_died_loses_its_place_in_time(circuit: AnyCircuit) -> None:
     half_opened(circuit)
     admit(circuit, "second", seconds=100)
-    assert circuit.circuit.seconds_until_retry(RULES, circuit.now) == pytest.approx(30, abs=0.9)
-    circuit.pass_time(29)
+    assert circuit.circuit.seconds_until_retry(RULES, circuit.now) == pytest.approx(30, abs=LATE_SECONDS)
+    circuit.pass_time(25)
     assert not admit(circuit, "third").admitted
-    circuit.pass_time(2)
+    circuit.pass_time(6)
     assert admit(circuit, "fourth").admitted
     # What comes of it after all changes nothing.
     assert end(circuit, MoveKind.FAIL, "first").cause is None
@@ -153,7 +155,7 @@ def test_calls_from_before_it_opened_count_no_more(circuit: AnyCircuit, kind: Mo
 @pytest.mark.parametrize(("asked", "kept"), [(5, 60), (300, 300), (10 * LONGEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)])
 def test_the_pause_that_an_agent_asks_for_is_kept_up_to_a_limit(circuit: AnyCircuit, asked: float, kept: float) -> None:
     fail(circuit, 3, seconds=asked)
-    assert circuit.circuit.seconds_left(circuit.now) == pytest.approx(kept, abs=0.9)
+    assert circuit.circuit.seconds_left(circuit.now) == pytest.approx(kept, abs=LATE_SECONDS)
 
 
 def test_an_operator_opens_it_for_a_time(circuit: AnyCircuit) -> None:
@@ -194,7 +196,7 @@ def test_a_clock_that_was_set_back_keeps_it_open_no_longer_than_meant(circuit: A
     opened(circuit)
     circuit.pass_time(-3600)
     circuit.move(Move(MoveKind.LOOK))
-    assert circuit.circuit.seconds_left(circuit.now) == pytest.approx(60, abs=0.9)
+    assert circuit.circuit.seconds_left(circuit.now) == pytest.approx(60, abs=LATE_SECONDS)
     circuit.pass_time(61)
     assert circuit.circuit.state_at(circuit.now) is CircuitState.HALF_OPEN
 

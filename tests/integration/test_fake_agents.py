@@ -200,7 +200,7 @@ def test_the_program_says_where_it_is_and_ends_when_told(tmp_path: Path, stop: s
         assert requests.get(f"{url}/behaviour/shein", timeout=5).json()["mode"] == "error"
         assert requests.get(f"{url}/behaviour/kaway", timeout=5).json()["mode"] == "dead"
         process.send_signal(stop)
-        assert process.wait(5) == 0
+        assert process.wait(30) == 0
 
 
 @pytest.mark.process

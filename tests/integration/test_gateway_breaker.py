@@ -22,7 +22,8 @@ from tests.raw_server import raw_server
 from tests.servers import free_port, wait_until
 
 QUESTION = Question("analysis", "amazon", "Shoes", "Sales fell in May.", None)
-SOON = BreakerRules(failure_threshold=5, open_seconds=0.3, success_threshold=2, half_open_probes=2)
+#: Open long enough for a busy machine to see a call refused.
+SOON = BreakerRules(failure_threshold=5, open_seconds=3.0, success_threshold=2, half_open_probes=2)
 
 
 @pytest.fixture

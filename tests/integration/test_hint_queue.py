@@ -26,7 +26,8 @@ QUEUE = "phase1-tasks"
 
 @pytest.fixture
 def client(redis_url: str) -> Iterator[Redis]:
-    client = patient_client(RedisSettings(url=SecretStr(redis_url)), LiveMetrics())
+    # Half of this is the longest wait for a hint: longer than any test asks for.
+    client = patient_client(RedisSettings(url=SecretStr(redis_url), timeout_seconds=120), LiveMetrics())
     yield client
     client.close()
 
@@ -64,16 +65,17 @@ def test_who_waits_gets_a_hint_at_once(hints: HintQueue) -> None:
         started = time.monotonic()
         hints.send(QUEUE, job_id)
         (taken,) = waiting.result(20)
-    assert time.monotonic() - started < 2
+    # By itself it would have come back after a minute.
+    assert time.monotonic() - started < 15
     assert (taken.queue, read_hint(taken.body)) == (QUEUE, JobMessage(job_id=job_id))
 
 
 def test_of_several_who_wait_one_gets_the_hint(hints: HintQueue, client: Redis) -> None:
     with ThreadPoolExecutor(3) as pool:
-        waiting = [pool.submit(hints.take, [QUEUE], limit=8, wait_seconds=2) for _ in range(3)]
+        waiting = [pool.submit(hints.take, [QUEUE], limit=8, wait_seconds=5) for _ in range(3)]
         wait_until(lambda: int(client.info("clients")["blocked_clients"]) >= 3, what="three to wait")
         hints.send(QUEUE, uuid4())
-        assert sorted(len(future.result(20)) for future in waiting) == [0, 0, 1]
+        assert sorted(len(future.result(30)) for future in waiting) == [0, 0, 1]
 
 
 def test_nobody_waits_longer_than_half_of_what_the_client_waits_for_an_answer(redis_url: str) -> None:

@@ -4,16 +4,22 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import insert, select, update
 
+from app.domain.alerts import REDIS_DOWN
 from app.domain.errors import DatabaseUnavailableError
 from app.domain.jobs import JobKind, JobStatus, PlanStatus
 from app.domain.processes import ProcessRole
 from app.job_execution import RunEnd
 from app.reaping import reap_dead
+from app.settings import DatabaseSettings
 from app.storage import sweeps
 from app.storage.clock import now_plus
+from app.storage.database import Database
 from app.storage.deliveries import claim_deliveries, end_delivery
+from app.storage.notice_deliveries import claim_notices
+from app.storage.notices import tell_firing
 from app.storage.processes import seen_processes, show_process
 from app.storage.schema import deliveries, jobs, subscription_events, subscriptions
 from app.storage.transitions import claim
@@ -125,6 +131,17 @@ def test_a_pause_before_a_retry_is_kept(pipeline: Pipeline, directory: Path) -> 
     reaped(pipeline, directory)
     row = pipeline.job(job_id)
     assert (row.next_dispatch_at - row.created_at).total_seconds() > 20
+
+
+def test_notices_of_a_dead_process_are_due_at_once(database_url: str, pipeline: Pipeline, directory: Path) -> None:
+    telling = Database(DatabaseSettings(url=SecretStr(database_url)), notices_of="test")
+    with telling.write() as connection:
+        tell_firing(connection, UUID(int=1), REDIS_DOWN, {}, summary="away", action="none")
+        assert len(claim_notices(connection, owner=DEAD, lease_seconds=60, limit=5)) == 1
+    reaped(pipeline, directory)
+    with telling.write() as connection:
+        assert len(claim_notices(connection, owner=LIVING, lease_seconds=60, limit=5)) == 1
+    telling.close()
 
 
 def test_deliveries_of_a_dead_process_are_due_at_once_and_its_late_word_does_not_count(

@@ -47,6 +47,19 @@ def frozen(client: Redis) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
+def quickest_failure(client: Redis, error: str) -> float:
+    """Return how many seconds the quickest of five checks takes to fail so: a busy machine holds up some, not all.
+
+    With the retries that redis-py has by default, each would take more than 3 s.
+    """
+    found = []
+    for _ in range(5):
+        started = time.monotonic()
+        assert check_redis(client).error == error
+        found.append(time.monotonic() - started)
+    return min(found)
+
+
 def test_no_more_connections_are_opened_than_allowed_and_callers_wait_for_one(redis_url: str) -> None:
     metrics = LiveMetrics()
     client = patient_client(settings_for(redis_url, pool_max_connections=3), metrics)
@@ -81,7 +94,7 @@ def test_no_more_than_50_connections_can_be_configured() -> None:
 
 def test_commands_are_counted_and_timed_by_outcome(redis_url: str) -> None:
     metrics = LiveMetrics()
-    client = fail_fast_client(settings_for(redis_url), metrics)
+    client = fail_fast_client(settings_for(redis_url, fail_fast_timeout_seconds=1.0), metrics)
     client.ping()
     with pytest.raises(RedisError):
         client.execute_command("NO-SUCH-COMMAND")
@@ -96,7 +109,7 @@ def test_commands_are_counted_and_timed_by_outcome(redis_url: str) -> None:
 
 
 def test_health_tells_the_latency(redis_url: str) -> None:
-    client = fail_fast_client(settings_for(redis_url), LiveMetrics())
+    client = fail_fast_client(settings_for(redis_url, fail_fast_timeout_seconds=1.0), LiveMetrics())
     health = check_redis(client)
     assert health.error is None
     assert health.latency_ms is not None
@@ -106,7 +119,7 @@ def test_health_tells_the_latency(redis_url: str) -> None:
 
 def test_health_tells_a_wrong_password_by_its_kind_only(redis_url: str) -> None:
     wrong = redis_url.replace("redis://:", "redis://:wrong")
-    client = fail_fast_client(settings_for(wrong), LiveMetrics())
+    client = fail_fast_client(settings_for(wrong, fail_fast_timeout_seconds=1.0), LiveMetrics())
     health = check_redis(client)
     assert (health.latency_ms, health.error) == (None, "AuthenticationError")
     client.close()
@@ -114,18 +127,14 @@ def test_health_tells_a_wrong_password_by_its_kind_only(redis_url: str) -> None:
 
 def test_the_fail_fast_client_gives_up_at_once_when_nobody_listens() -> None:
     client = fail_fast_client(settings_for(f"redis://127.0.0.1:{free_port()}/0"), LiveMetrics())
-    started = time.monotonic()
-    assert check_redis(client).error == "ConnectionError"
-    assert time.monotonic() - started < 1
+    assert quickest_failure(client, "ConnectionError") < 1
 
 
 def test_the_fail_fast_client_gives_up_soon_when_the_server_is_frozen(tmp_path: Path) -> None:
     with running_valkey(tmp_path) as url:
         client = fail_fast_client(settings_for(url), LiveMetrics())
         with frozen(client):
-            started = time.monotonic()
-            assert check_redis(client).error == "TimeoutError"
-            assert time.monotonic() - started < 1
+            assert quickest_failure(client, "TimeoutError") < 1
         wait_until(lambda: check_redis(client).error is None, what="the thawed server")
         client.close()
 

@@ -297,7 +297,7 @@ def test_kill_9_of_the_supervisor_leaves_no_process(tmp_path: Path) -> None:
         everyone = [*stack.pids().values(), *(int(event.split()[1]) for event in stack.events())]
         assert len(everyone) == 5
         stack.process.kill()
-        wait_until(lambda: not any(lives(pid) for pid in everyone), seconds=5, what="every process to go")
+        wait_until(lambda: not any(lives(pid) for pid in everyone), what="every process to go")
 
 
 def test_a_guard_that_was_killed_is_replaced_and_still_leaves_nothing(tmp_path: Path) -> None:
@@ -310,7 +310,7 @@ def test_a_guard_that_was_killed_is_replaced_and_still_leaves_nothing(tmp_path: 
         now = stack.pids()
         assert now["guard"] != pids["guard"]
         stack.process.kill()
-        wait_until(lambda: not any(lives(pid) for pid in now.values()), seconds=5, what="every process to go")
+        wait_until(lambda: not any(lives(pid) for pid in now.values()), what="every process to go")
 
 
 def test_a_signal_during_the_start_stops_what_has_started(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from app.cli.remote import Remote
 from app.domain.errors import MarketplaceError
-from deploy.local.stack import CHANNELS
+from deploy.local.agents_program import CHANNELS
 from deploy.local.story_plans import PLAIN, WITHOUT_PHASE_1
 from tests.stacks import RunningStack, approve, import_plan
 

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from pydantic import SecretStr
 
-from app.agents.bulkhead import PATIENCE_SECONDS, Bulkhead, Permit
+from app.agents.bulkhead import Bulkhead, Permit
 from app.agents.configuration import AgentConfig
 from app.agents.question import Purpose
 from app.domain.jobs import JobKind
@@ -35,6 +34,13 @@ def bulkhead(
 
 def take(of: Bulkhead, name: str = "amazon", purpose: Purpose = "analysis") -> Permit | None:
     return of.take([name], purpose)[0].get(name)
+
+
+def waits_of(of: Bulkhead, monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
+    """Return the waits for room, which from now on are noted and do not happen."""
+    waits: list[float | None] = []
+    monkeypatch.setattr(of._changed, "wait_for", lambda _condition, seconds=None: waits.append(seconds))
+    return waits
 
 
 def taken(of: Bulkhead, name: str = "amazon", *, tries: int = 20) -> list[Permit]:
@@ -107,21 +113,28 @@ def test_many_threads_never_hold_more_permits_than_there_are() -> None:
     assert len(taken(one)) == 3
 
 
-def test_an_agent_that_is_quick_is_waited_for_and_one_that_has_not_answered_is_not() -> None:
+def test_an_agent_that_has_not_answered_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     one = bulkhead(threads=2)
+    waits = waits_of(one, monkeypatch)
+    assert take(one)
+    assert take(one) is None
+    assert waits == []
+
+
+def test_an_agent_that_is_quick_is_waited_for_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = bulkhead(threads=2)
+    monkeypatch.setattr("app.agents.bulkhead._QUICK_SECONDS", 60.0)
     permit = take(one)
     assert permit
-    started = time.monotonic()
-    assert take(one) is None
-    assert time.monotonic() - started < PATIENCE_SECONDS
     permit.give_back()
     again = take(one)
     assert again
-    giving = threading.Timer(PATIENCE_SECONDS / 4, again.give_back)
-    giving.start()
-    assert take(one)
-    giving.join()
-    # Its last call has only just ended, so it is waited for, but not for ever.
+    with monkeypatch.context() as patient:
+        patient.setattr("app.agents.bulkhead.PATIENCE_SECONDS", 20.0)
+        giving = threading.Timer(0.05, again.give_back)
+        giving.start()
+        assert take(one)
+        giving.join()
     assert take(one) is None
 
 
@@ -134,22 +147,23 @@ def test_a_call_that_ends_by_its_timeout_is_no_sign_of_life(monkeypatch: pytest.
     now[0] += 30
     permit.give_back()
     assert take(one)
-    waits: list[float | None] = []
-    monkeypatch.setattr(one._changed, "wait_for", lambda _condition, seconds=None: waits.append(seconds))
+    waits = waits_of(one, monkeypatch)
     assert take(one) is None
     assert waits == []
 
 
-def test_nobody_waits_with_a_permit_in_the_hand_nor_for_two_agents_of_which_one_hangs() -> None:
+def test_nobody_waits_with_a_permit_in_the_hand_nor_for_two_agents_of_which_one_hangs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     one = bulkhead(agent(), agent("shopee"), agent("shein"), threads=2)
     permit = take(one)
     assert permit
     permit.give_back()
     assert take(one)
     assert take(one, "shopee")
-    started = time.monotonic()
+    waits = waits_of(one, monkeypatch)
     permits, busy = one.take(["amazon", "shopee", "shein"], "analysis")
-    assert time.monotonic() - started < PATIENCE_SECONDS
+    assert waits == []
     assert (list(permits), busy) == (["shein"], ["amazon", "shopee"])
 
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import threading
 
 from app.live_metrics import LiveMetrics
-from worker.chores import Chore, Pulse, do_chores
+from app.pulse import Pulse
+from worker.chores import Chore, do_chores
 
 
 class Clock:

@@ -9,6 +9,9 @@ import pytest
 @pytest.mark.parametrize(
     "name",
     [
+        "alerting.blocks",
+        "alerting.slack_text",
+        "alerting.times",
         "app.domain.channels",
         "app.domain.plain_text",
         "app.domain.retry",

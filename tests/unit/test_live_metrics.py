@@ -5,12 +5,23 @@ from itertools import product
 import pytest
 
 from app.live_metrics import LiveMetrics
-from app.metrics import AGENT_CALLS, AGENTS, HINTS_SENT, JOB_DURATION, METRICS, PIPELINE_METRICS, TASKS_CREATED
+from app.metrics import (
+    AGENT_CALLS,
+    AGENTS,
+    HINTS_SENT,
+    JOB_DURATION,
+    METRICS,
+    PIPELINE_METRICS,
+    RELAY_METRICS,
+    TASKS_CREATED,
+    Metric,
+)
 
 
-def test_every_combination_of_labels_exists_from_the_start() -> None:
-    metrics = LiveMetrics(agents=["amazon", "shopee"])
-    for metric in PIPELINE_METRICS:
+@pytest.mark.parametrize("counted", [PIPELINE_METRICS, RELAY_METRICS], ids=["pipeline", "relay"])
+def test_every_combination_of_labels_exists_from_the_start(counted: tuple[Metric, ...]) -> None:
+    metrics = LiveMetrics(["amazon", "shopee"], counted)
+    for metric in counted:
         if metric.level:
             continue
         name = f"{metric.name}_count" if metric.kind == "histogram" else metric.name
@@ -18,6 +29,14 @@ def test_every_combination_of_labels_exists_from_the_start() -> None:
         for combination in product(*values):
             labels = dict(zip(metric.labels, combination, strict=True))
             assert metrics.registry.get_sample_value(name, labels) == 0, (name, labels)
+
+
+def test_the_relay_and_the_pipeline_tell_what_the_other_does_not() -> None:
+    assert {metric.name for metric in (*PIPELINE_METRICS, *RELAY_METRICS)} == {metric.name for metric in METRICS}
+    assert {metric.name for metric in PIPELINE_METRICS} & {metric.name for metric in RELAY_METRICS} == {
+        "marketplace_build_info",
+        "marketplace_unexpected_errors_total",
+    }
 
 
 def test_every_name_begins_with_ours_and_stands_in_the_table_once() -> None:

@@ -17,7 +17,7 @@ from app.domain.jobs import QUEUES, JobKind, JobMessage, JobStatus
 from app.job_queue.hint_messages import encode_hint
 from app.settings import RedisSettings
 from app.storage.schema import dead_letters, jobs
-from deploy.local.story import SimulatedAgents
+from deploy.local.simulations import SimulatedAgents
 from deploy.local.story_plans import WITHOUT_PHASE_1
 from tests.faults.faulty_stack import FaultyStack
 from tests.faults.scenario import Scenario
