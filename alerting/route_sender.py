@@ -153,9 +153,9 @@ class RouteSender:
                 self._save(replace(self.health, uncertain_upto=before))
             self._fail(answer, lambda _connection: None)
             return
-        self._count_members(digest, now)
         self.health = replace(self.health, uncertain_upto=0)
         self._succeed(lambda connection: waiting.end_digest(connection, digest, self.route.severities, now=now))
+        self._count_members(digest, now)
         _log.info("digest_sent", route=self.route.name, messages=sum(digest.counts.values()))
 
     def _edit_next(self) -> bool:
@@ -258,7 +258,7 @@ class RouteSender:
 
     def _count_members(self, digest: Digest, now: float) -> None:
         with self._store.read() as connection:
-            for kind, created_at in waiting.members(connection, digest, self.route.severities):
+            for kind, created_at in waiting.members(connection, digest):
                 self._metrics.count(RELAY_MESSAGES, kind=kind, outcome="digest")
                 self._metrics.observe(RELAY_DELIVERY, max(0.0, now - created_at))
 

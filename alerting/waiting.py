@@ -137,13 +137,11 @@ def end(connection: sqlite3.Connection, message: WaitingMessage, state: str, *, 
         )
 
 
-def members(
-    connection: sqlite3.Connection, digest: Digest, severities: Sequence[str]
-) -> Iterator[tuple[MessageKind, float]]:
-    """Yield the kind of each message of a digest, and when it was accepted; before the digest ends."""
+def members(connection: sqlite3.Connection, digest: Digest) -> Iterator[tuple[MessageKind, float]]:
+    """Yield the kind of each message of a digest that was sent, and when it was accepted."""
     for row in connection.execute(
-        f"SELECT kind, created_at FROM messages WHERE {_waiting(severities)} AND id <= ?",  # noqa: S608 -- as above
-        (*severities, digest.upto),
+        "SELECT kind, created_at FROM messages WHERE id BETWEEN ? AND ? AND digest = ?",
+        (digest.first, digest.upto, digest.first),
     ):
         yield MessageKind(row["kind"]), row["created_at"]
 

@@ -105,6 +105,10 @@ class Outbox:
         """Return the value of a metric."""
         return self.metrics.registry.get_sample_value(name, labels)
 
+    def wait_value(self, expected: float, name: str, **labels: str) -> None:
+        """Wait until a metric has this value: it is counted after the commit that a test may have waited for."""
+        wait_until(lambda: self.value(name, **labels) == expected, what=f"{name} to be {expected}")
+
 
 def titles(slack: FakeSlack, channel: str = "alerts") -> list[str]:
     """Return the texts of a channel's messages."""

@@ -52,10 +52,10 @@ def test_a_message_leaves_at_once_and_is_counted(tmp_path: Path, slack: FakeSlac
         assert titles(slack) == ["firing kaway"]
         assert delivery.outages() == []
         assert delivery.problems() == []
-        assert outbox.value("marketplace_relay_messages_total", kind="firing", outcome="sent") == 1
-        assert outbox.value("marketplace_relay_slack_calls_total", outcome="ok") == 1
-        assert outbox.value("marketplace_relay_delivery_seconds_count") == 1
-        assert outbox.value("marketplace_relay_slack_up") == 1
+        outbox.wait_value(1, "marketplace_relay_messages_total", kind="firing", outcome="sent")
+        outbox.wait_value(1, "marketplace_relay_slack_calls_total", outcome="ok")
+        outbox.wait_value(1, "marketplace_relay_delivery_seconds_count")
+        outbox.wait_value(1, "marketplace_relay_slack_up")
 
 
 def test_the_worst_leave_first_but_never_before_an_older_one_of_their_issue(tmp_path: Path, slack: FakeSlack) -> None:
@@ -75,8 +75,8 @@ def test_many_that_wait_become_one_digest(tmp_path: Path, slack: FakeSlack) -> N
     outbox.add(*[card(f"issue {number}") for number in range(20)], card("issue 3", "recovery", "critical"))
     with outbox.delivering():
         outbox.wait_all_sent()
-        assert outbox.value("marketplace_relay_messages_total", kind="firing", outcome="digest") == 20
-        assert outbox.value("marketplace_relay_messages_total", kind="recovery", outcome="digest") == 1
+        outbox.wait_value(20, "marketplace_relay_messages_total", kind="firing", outcome="digest")
+        outbox.wait_value(1, "marketplace_relay_messages_total", kind="recovery", outcome="digest")
     assert _ok_posts(slack) == 1
     assert {row["digest"] for row in outbox.rows()} == {1}
 
@@ -126,7 +126,7 @@ def test_a_rate_limit_is_kept_over_a_restart(tmp_path: Path, slack: FakeSlack) -
     with outbox.delivering() as delivery:
         outbox.add(*[card(f"issue {number}") for number in range(9)])
         delivery.wake()
-        wait_until(lambda: outbox.value("marketplace_relay_waiting_messages") == 10, what="a look at what waits")
+        outbox.wait_value(10, "marketplace_relay_waiting_messages")
         assert slack.inbox.calls()["ok"] == 0
         assert "before the restart" in delivery.outages()[0]
         outbox.clock.ahead_seconds = 62
@@ -141,7 +141,7 @@ def test_after_an_outage_everything_was_told_once(tmp_path: Path, slack: FakeSla
     outbox.add(card("first"))
     with outbox.delivering() as delivery:
         wait_until(delivery.outages, what="the outage to be noticed")
-        wait_until(lambda: outbox.value("marketplace_relay_slack_up") == 0, what="the metric to tell of it")
+        outbox.wait_value(0, "marketplace_relay_slack_up")
         # No reason to restart the relay.
         assert delivery.problems() == []
         outbox.add(*[card(f"issue {number}") for number in range(12)])
@@ -150,9 +150,9 @@ def test_after_an_outage_everything_was_told_once(tmp_path: Path, slack: FakeSla
         outbox.clock.ahead_seconds += 120
         outbox.wait_all_sent()
         assert delivery.outages() == []
-        wait_until(lambda: outbox.value("marketplace_relay_slack_up") == 1, what="Slack to be up")
+        outbox.wait_value(1, "marketplace_relay_slack_up")
     assert _ok_posts(slack) == outbox.posts()
-    assert outbox.value("marketplace_relay_delivery_seconds_count") == 13
+    outbox.wait_value(13, "marketplace_relay_delivery_seconds_count")
 
 
 def test_nobody_listening_is_an_outage_like_any_other(tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ def test_a_message_that_cannot_be_drawn_does_not_stop_the_next(
     outbox.add(card("a"), card("b"))
     with outbox.delivering():
         outbox.wait_all_sent()
-        assert outbox.value("marketplace_unexpected_errors_total", place="relay_delivery") == 1
+        outbox.wait_value(1, "marketplace_unexpected_errors_total", place="relay_delivery")
     assert titles(slack)[0].startswith("MarketplaceCircuitOpened: what it says cannot be shown")
     assert titles(slack)[1] == "b"
 
