@@ -68,6 +68,8 @@ class Card(BaseModel):
     #: How often it came since without a message of its own, and since when.
     suppressed: int = 0
     suppressed_since: AwareDatetime | None = None
+    #: How many messages on its issue it stands for: in a digest all that wait.
+    messages: int = 1
     links: Links = Links()
 
 

@@ -1,4 +1,4 @@
-"""Other forms of a message that was drawn: its plain text alone, or with a note that it may be a repeat."""
+"""Other forms of a message that was drawn: its plain text, the first line of it, or with a note on repeats."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ REPEAT = "This may be a repeat, or a part of it: an earlier attempt to send it e
 def plain(payload: Mapping[str, Any], card: Card) -> dict[str, Any]:
     """Return a message as its plain text alone."""
     text = str(payload.get("text") or "")[:_MOST_PLAIN_CHARACTERS]
-    return {"text": text or card.alert}
+    # Without blocks Slack would take stars and underscores in it for markup.
+    return {"text": text or card.alert, "mrkdwn": False}
+
+
+def first_line(payload: Mapping[str, Any], card: Card) -> dict[str, Any]:
+    """Return a message as the first line of its plain text: what it tells of, and that it ended."""
+    text = str(payload.get("text") or "").partition("\n")[0]
+    return plain({"text": text}, card)
 
 
 def marked_as_repeat(payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import structlog
 from alerting import waiting
 from alerting.card_log import log_card
 from alerting.cards import Card, MessageKind
-from alerting.message_forms import marked_as_repeat, plain
+from alerting.message_forms import first_line, marked_as_repeat, plain
 from alerting.pacing import MISCONFIGURED_SECONDS, Pace, backoff_seconds
 from alerting.route_health import RouteHealth, load_health, save_health
 from alerting.route_report import RouteReport
@@ -110,11 +110,11 @@ class RouteSender:
         with self._store.write() as connection:
             waiting.begin(connection, message)
             thread = self._thread_of(connection, message.card)
+        if thread is not None and message.card.kind is MessageKind.RECOVERY:
+            # The message above it is edited to say all the rest.
+            payload = first_line(payload, message.card)
         if message.uncertain or message.id <= self.health.uncertain_upto:
             payload = marked_as_repeat(payload)
-        if thread is not None and message.card.kind is MessageKind.RECOVERY:
-            # The message above it is edited to say all that the blocks say.
-            payload = plain(payload, message.card)
         # A rise in severity is for everybody in the channel; a recovery and more of the same are for the thread.
         broadcast = message.card.kind is MessageKind.FIRING
         answer = self._post(payload, message.card, thread=thread, broadcast=broadcast)

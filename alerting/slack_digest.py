@@ -75,7 +75,7 @@ def _lines(cards: Sequence[Card]) -> list[_Line]:
     found = [
         _Line(
             max(same, key=lambda card: card.ended_at or card.started_at),
-            len(same),
+            sum(card.messages for card in same),
             sum(card.suppressed for card in same),
             min(card.started_at for card in same),
         )

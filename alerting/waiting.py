@@ -104,16 +104,16 @@ def digest_of(connection: sqlite3.Connection, severities: Sequence[str]) -> Dige
 
 
 def _summed(connection: sqlite3.Connection, issue: sqlite3.Row, severities: Sequence[str]) -> Card:
-    """Return the last card of an issue, with what the earlier ones would have told as suppressed."""
+    """Return the last card of an issue for all that wait, with what was suppressed in all."""
     (text,) = connection.execute("SELECT card FROM messages WHERE id = ?", (issue["last"],)).fetchone()
     card = Card.model_validate_json(text)
-    total, since = connection.execute(
-        "SELECT sum(json_extract(card, '$.suppressed')), min(json_extract(card, '$.suppressed_since'))"  # noqa: S608 -- as above
+    messages, total, since = connection.execute(
+        "SELECT count(*), sum(json_extract(card, '$.suppressed')), min(json_extract(card, '$.suppressed_since'))"  # noqa: S608 -- as above
         f" FROM messages INDEXED BY messages_waiting WHERE issue = ? AND {_waiting(severities)}",
         (issue["issue"], *severities),
     ).fetchone()
     since = None if since is None else datetime.fromisoformat(since)
-    return card.model_copy(update={"suppressed": total, "suppressed_since": since})
+    return card.model_copy(update={"messages": messages, "suppressed": total, "suppressed_since": since})
 
 
 def begin(connection: sqlite3.Connection, message: WaitingMessage) -> None:

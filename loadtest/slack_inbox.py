@@ -60,6 +60,8 @@ class Message:
     received_at: datetime
     text: str
     blocks: tuple[Any, ...]
+    #: Whether stars and underscores in the text are markup.
+    mrkdwn: bool = True
     thread_ts: str | None = None
     edited_at: datetime | None = None
 
@@ -124,7 +126,8 @@ class Inbox:
             self._last_micros = max(self._last_micros + 1, time.time_ns() // 1000)
             ts = f"{self._last_micros // 1_000_000}.{self._last_micros % 1_000_000:06d}"
             text, blocks = payload.get("text") or "", tuple(payload.get("blocks") or ())
-            message = Message(channel, ts, datetime.now(UTC), text, blocks, thread_ts)
+            marked = payload.get("mrkdwn") is not False
+            message = Message(channel, ts, datetime.now(UTC), text, blocks, marked, thread_ts)
             self._messages[channel, ts] = message
             if len(self._messages) > _MOST_MESSAGES:
                 del self._messages[next(iter(self._messages))]

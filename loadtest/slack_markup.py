@@ -43,8 +43,8 @@ def plain(text: str) -> str:
     return re.sub(r":([a-z_]+):", lambda found: _EMOJI.get(found[1], found[0]), escape(_read(text)))
 
 
-def mrkdwn(text: str) -> str:
-    """Return a text in Slack's markup as HTML.
+def mrkdwn(text: str, *, styles: bool = True) -> str:
+    """Return a text in Slack's markup as HTML; without `styles` only links and mentions mean something in it.
 
     >>> mrkdwn("*down* <!channel> &lt;b&gt;")
     '<strong>down</strong> <b class="mention">@channel</b> &lt;b&gt;'
@@ -57,13 +57,15 @@ def mrkdwn(text: str) -> str:
 
     # NUL marks the places of what is finished, so it must come from nowhere else.
     marked = _CONTROL.sub(lambda found: keep(_control(found[1])), text.replace("\x00", ""))
-    marked = _PREFORMATTED.sub(lambda found: keep(f"<pre>{plain(found[1])}</pre>"), marked)
-    marked = _CODE.sub(lambda found: keep(f"<code>{plain(found[1])}</code>"), marked)
+    if styles:
+        marked = _PREFORMATTED.sub(lambda found: keep(f"<pre>{plain(found[1])}</pre>"), marked)
+        marked = _CODE.sub(lambda found: keep(f"<code>{plain(found[1])}</code>"), marked)
     marked = _BARE_URL.sub(lambda found: keep(link(_read(found[0]), plain(found[0]))), marked)
     html = plain(marked)
-    for style, tag in _STYLES:
-        html = style.sub(rf"<{tag}>\1</{tag}>", html)
-    html = _QUOTE.sub(r'<span class="quote">\1</span>', html)
+    if styles:
+        for style, tag in _STYLES:
+            html = style.sub(rf"<{tag}>\1</{tag}>", html)
+        html = _QUOTE.sub(r'<span class="quote">\1</span>', html)
     while _KEPT.search(html):
         html = _KEPT.sub(lambda found: kept[int(found[1])], html)
     return html

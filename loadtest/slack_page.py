@@ -82,7 +82,7 @@ def _message(message: Message, replies: Sequence[Message] = ()) -> str:
     edited = "" if message.edited_at is None else ' <span class="dim edited">(edited)</span>'
     body = "".join(_block(block) for block in message.blocks if isinstance(block, dict))
     if not body:
-        body = f'<div class="block">{mrkdwn(message.text)}</div>'
+        body = f'<div class="block">{mrkdwn(message.text, styles=message.mrkdwn)}</div>'
     else:
         body += f"<details><summary>notification</summary>{mrkdwn(message.text)}</details>"
     thread = f'<ol class="replies">{"".join(map(_message, replies))}</ol>' if replies else ""

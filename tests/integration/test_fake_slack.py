@@ -258,6 +258,11 @@ def test_the_page_shows_what_slack_would(slack: FakeSlack) -> None:
         assert html in page
 
 
+def test_a_text_that_is_no_markup_is_shown_as_it_is_but_for_mentions(slack: FakeSlack) -> None:
+    _hook(slack, {"text": "*a* `b` <!here>", "mrkdwn": False})
+    assert '*a* `b` <b class="mention">@here</b>' in _page(slack)
+
+
 def test_the_page_shows_replies_under_what_they_reply_to_and_marks_edits(slack: FakeSlack) -> None:
     first = _call(slack, "chat.postMessage", {"channel": _OPS, "text": "first"})
     _hook(slack, {"text": "between"})

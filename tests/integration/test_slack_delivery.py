@@ -104,11 +104,11 @@ def test_a_digest_tells_each_issue_once_worst_first_with_what_was_suppressed(
     with outbox.delivering():
         outbox.wait_all_sent()
     [(cards, more)] = told
-    assert [(each.issue, each.kind, each.suppressed) for each in cards] == [
-        ("d", "firing", 0),
-        ("c", "recovery", 0),
-        ("a", "update", 7),
-        ("b", "firing", 0),
+    assert [(each.issue, each.kind, each.messages, each.suppressed) for each in cards] == [
+        ("d", "firing", 1, 0),
+        ("c", "recovery", 2, 0),
+        ("a", "update", 3, 7),
+        ("b", "firing", 1, 0),
     ]
     assert cards[2].suppressed_since.minute == 1
     assert more["counts"] == {"critical": 3, "warning": 3, "info": 1}

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from alerting.message_forms import REPEAT, marked_as_repeat, plain
+from alerting.message_forms import REPEAT, first_line, marked_as_repeat, plain
 from loadtest.slack_limits import refusal
 from tests.delivered import card
 
@@ -10,6 +10,11 @@ _BLOCK = {"type": "divider"}
 def test_a_plain_text_is_never_empty_nor_too_long() -> None:
     for text in ("", "x" * 100_000):
         assert refusal(plain({"text": text, "blocks": [{"type": "nonsense"}]}, card("a"))) is None
+
+
+def test_the_reply_to_a_message_that_is_edited_is_one_line_without_markup() -> None:
+    reply = first_line({"text": "Recovered: *kaway*\nAgent kaway", "blocks": [_BLOCK]}, card("a"))
+    assert reply == {"text": "Recovered: *kaway*", "mrkdwn": False}
 
 
 def test_a_repeat_says_so_in_its_text_and_in_its_blocks() -> None:

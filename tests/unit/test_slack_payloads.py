@@ -240,3 +240,10 @@ def _parts(part: object) -> list[dict[str, object]]:
     if isinstance(part, dict):
         return [part] * ("type" in part) + [found for value in part.values() for found in _parts(value)]
     return [found for element in part for found in _parts(element)] if isinstance(part, list) else []
+
+
+def test_a_card_that_stands_for_several_messages_leaves_none_of_them_over() -> None:
+    stands = card().model_copy(update={"messages": 12})
+    payload = digest_payload([stands], counts={"warning": 12}, since=NOW)
+    assert " more" not in payload["text"]
+    assert not [text for text in texts(payload["blocks"]) if text.endswith(" more")]
