@@ -125,6 +125,10 @@ quiet: setup ## a quarter of an hour of healthy load, observed: no alert may fir
 alert-path: setup ## from faults to their messages in Slack, on a real stack with Prometheus and Alertmanager, with a report
 	@$(BIN)/python -m tests.alert_path
 
+.PHONY: alert-storm
+alert-storm: setup ## 500 alerts of 20 issues: the relay is killed, Slack fails; every issue must be told once, with a report
+	@$(BIN)/python -m tests.alert_storm
+
 .PHONY: breakers
 breakers: setup setup-compare ## cost and speed of the circuit breaker beside others, with a report
 	@$(BIN)/python -m tests.breakers

@@ -68,8 +68,10 @@ class Card(BaseModel):
     #: How often it came since without a message of its own, and since when.
     suppressed: int = 0
     suppressed_since: AwareDatetime | None = None
-    #: How many messages on its issue it stands for: in a digest all that wait.
+    #: How many messages on its issue it stands for, and how often it came by what they say themselves: a message at the
+    #: end of the window, or a recovery, tells of nothing new. In a digest, of all that wait.
     messages: int = 1
+    occurrences: int = 1
     links: Links = Links()
 
 
@@ -80,6 +82,7 @@ def make_card(
     severity: Severity,
     started_at: datetime,
     ended_at: datetime | None = None,
+    occurrences: int = 1,
     suppressed: int = 0,
     suppressed_since: datetime | None = None,
     links: Links | None = None,
@@ -112,6 +115,7 @@ def make_card(
         advice=advice.after if ends else advice.advice,
         started_at=started_at,
         ended_at=ended_at,
+        occurrences=occurrences,
         suppressed=suppressed,
         suppressed_since=suppressed_since,
         links=links or Links(),

@@ -104,6 +104,7 @@ class Decisions:
             severity=message.severity,
             started_at=_time(message.started_at),
             ended_at=None if message.ended_at is None else _time(message.ended_at),
+            occurrences=int(message.is_occurrence),
             suppressed=message.suppressed,
             suppressed_since=None if message.suppressed_since is None else _time(message.suppressed_since),
             links=self._links.links(signal, started_at=message.started_at, ended_at=message.ended_at),

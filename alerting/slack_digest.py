@@ -23,11 +23,11 @@ _MOST_IN_TEXT = 5
 
 @dataclass(frozen=True)
 class _Line:
-    """What is known of one issue: its newest card, and how many messages it stands for."""
+    """What is known of one issue: its newest card, how many messages it stands for, and how often it came."""
 
     card: Card
     messages: int
-    suppressed: int
+    occurrences: int
     since: datetime
 
     @property
@@ -76,7 +76,7 @@ def _lines(cards: Sequence[Card]) -> list[_Line]:
         _Line(
             max(same, key=lambda card: card.ended_at or card.started_at),
             sum(card.messages for card in same),
-            sum(card.suppressed for card in same),
+            sum(card.occurrences + card.suppressed for card in same),
             min(card.started_at for card in same),
         )
         for same in issues.values()
@@ -87,8 +87,7 @@ def _lines(cards: Sequence[Card]) -> list[_Line]:
 
 
 def _line_block(line: _Line) -> Block:
-    count = line.messages + line.suppressed
-    often = f"{count} times, " if count > 1 else ""
+    often = f"{line.occurrences} times, " if line.occurrences > 1 else ""
     parts = [
         rich(f"{line.word} ", bold=True),
         rich(f"{one_line(line.card.title, _MOST_TITLE)} ({often}since {time_text(line.since)}) "),

@@ -107,13 +107,15 @@ def _summed(connection: sqlite3.Connection, issue: sqlite3.Row, severities: Sequ
     """Return the last card of an issue for all that wait, with what was suppressed in all."""
     (text,) = connection.execute("SELECT card FROM messages WHERE id = ?", (issue["last"],)).fetchone()
     card = Card.model_validate_json(text)
-    messages, total, since = connection.execute(
-        "SELECT count(*), sum(json_extract(card, '$.suppressed')), min(json_extract(card, '$.suppressed_since'))"  # noqa: S608 -- as above
+    messages, own, total, since = connection.execute(
+        "SELECT count(*), sum(json_extract(card, '$.occurrences')), sum(json_extract(card, '$.suppressed')),"  # noqa: S608 -- as above
+        " min(json_extract(card, '$.suppressed_since'))"
         f" FROM messages INDEXED BY messages_waiting WHERE issue = ? AND {_waiting(severities)}",
         (issue["issue"], *severities),
     ).fetchone()
     since = None if since is None else datetime.fromisoformat(since)
-    return card.model_copy(update={"messages": messages, "suppressed": total, "suppressed_since": since})
+    sums = {"messages": messages, "occurrences": own, "suppressed": total, "suppressed_since": since}
+    return card.model_copy(update=sums)
 
 
 def begin(connection: sqlite3.Connection, message: WaitingMessage) -> None:

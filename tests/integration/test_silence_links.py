@@ -203,9 +203,7 @@ def test_a_silence_keeps_what_the_pipeline_tells_of_the_same_issue_back(store: S
     assert _client(store, alertmanager).post(urlsplit(link).path, data={"hours": "1"}).status_code == 200
     with store.write() as connection:
         later, over = time.time() + 1800, time.time() + 3700
-        assert [one.is_suppressed for one in decisions.hear(connection, [notice_signal(_notice())], later)] == [
-            True
-        ]
+        assert [one.is_suppressed for one in decisions.hear(connection, [notice_signal(_notice())], later)] == [True]
         decisions.tick(connection, later)
         (messages,) = connection.execute("SELECT count(*) FROM messages").fetchone()
         assert messages == 1
