@@ -44,7 +44,7 @@ def _block(path: str, language: str) -> str:
 @pytest.mark.parametrize("path", [_DEVELOPMENT, _PRODUCTION], ids=lambda path: path.name)
 def test_every_name_in_an_example_is_a_setting(path: Path) -> None:
     settings = {*known_names(), *COMMON_NAMES, *COMMAND_NAMES}
-    assert set(dotenv_values(path)) <= settings
+    assert set(dotenv_values(path)) <= settings | {f"{name}_FILE" for name in settings}
 
 
 @pytest.mark.parametrize("path", [_DEVELOPMENT, _PRODUCTION], ids=lambda path: path.name)
