@@ -11,19 +11,19 @@ import click
 import structlog
 
 from alerting.committer import Committer
-from alerting.decisions import Decisions
-from alerting.delivery import Delivery
-from alerting.intake import Intake
-from alerting.intake_api import IntakeEdge, create_app
-from alerting.intake_server import IntakeServer
-from alerting.issue_rows import is_firing
-from alerting.links import LinkMaker
-from alerting.render_command import render
+from alerting.intake.api import IntakeEdge, create_app
+from alerting.intake.intake import Intake
+from alerting.intake.server import IntakeServer
+from alerting.issues.decisions import Decisions
+from alerting.issues.rows import is_firing
+from alerting.issues.throttle import Pace
+from alerting.messages.links import LinkMaker
+from alerting.render.command import render
 from alerting.rules.groups import alert_rules
-from alerting.silence_pages import silences
-from alerting.silences import silence_links
+from alerting.silences.pages import silences
+from alerting.silences.silence_links import silence_links
+from alerting.slack.delivery import Delivery
 from alerting.store import Store
-from alerting.throttle import Pace
 from alerting.ticker import Ticker
 from alerting.watchdog import DeadMansSwitch, blind_issue
 from app.domain.alerts import MONITORING_BLIND

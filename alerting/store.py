@@ -26,7 +26,7 @@ CREATE TABLE messages (
     kind TEXT NOT NULL,
     severity TEXT NOT NULL,
     type TEXT NOT NULL,
-    -- alerting.cards.Card as JSON.
+    -- alerting.messages.cards.Card as JSON.
     card TEXT NOT NULL,
     -- When what it tells of was accepted; all times are seconds since 1970.
     created_at REAL NOT NULL,
@@ -70,7 +70,7 @@ CREATE TABLE routes (
     second_told INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 
--- alerting.issues.Issue; those that ended stay for a day, so that what comes late is known as old.
+-- alerting.issues.issue.Issue; those that ended stay for a day, so that what comes late is known as old.
 CREATE TABLE issues (
     issue TEXT PRIMARY KEY,
     -- alerting.signals.Signal as JSON: the last one that told of it.
@@ -93,7 +93,7 @@ CREATE INDEX issues_due_at ON issues (due_at);
 CREATE INDEX issues_changed_at ON issues (changed_at);
 CREATE INDEX issues_severity ON issues (severity) WHERE severity IS NOT NULL;
 
--- alerting.issues.Source
+-- alerting.issues.issue.Source
 CREATE TABLE sources (
     issue TEXT NOT NULL REFERENCES issues (issue) ON DELETE CASCADE,
     path TEXT NOT NULL,

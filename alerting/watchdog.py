@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from alerting.decisions import Decided
+from alerting.issues.decisions import Decided
 from alerting.signals import Path, Signal, issue_key
 from app.domain.alerts import MONITORING_BLIND, WATCHDOG
 from app.live_metrics import LiveMetrics

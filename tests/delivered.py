@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from alerting.cards import Card, MessageKind
-from alerting.delivery import Delivery
-from alerting.outbox import add_message
+from alerting.messages.cards import Card, MessageKind
+from alerting.slack.delivery import Delivery
+from alerting.slack.outbox import add_message
 from alerting.store import Store
 from app.domain.alerts import AlertType, Severity
 from app.live_metrics import LiveMetrics

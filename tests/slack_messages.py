@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from alerting.cards import Card, Links, MessageKind
+from alerting.messages.cards import Card, Links, MessageKind
 from app.domain.alerts import AlertType, Severity
 
 NOW = datetime(2026, 3, 1, 12, 3, tzinfo=UTC)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from alerting.cards import MessageKind
-from alerting.issues import rank
+from alerting.issues.issue import rank
+from alerting.issues.throttle import Pace
+from alerting.messages.cards import MessageKind
 from alerting.signals import Path, Signal
-from alerting.throttle import Pace
 from app.domain.alerts import Severity
 
 

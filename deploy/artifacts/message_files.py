@@ -1,4 +1,4 @@
-"""The golden messages: each example of alerting/examples as Slack would get it, and the page that shows them."""
+"""The golden messages: each example of alerting/render/examples as Slack would get it, and the page that shows them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from alerting.advice import ADVICE
-from alerting.message_fixtures import example, example_names, fixture_payloads
-from alerting.message_view import message_picture
+from alerting.messages.advice import ADVICE
+from alerting.render.fixtures import example, example_names, fixture_payloads
+from alerting.render.view import message_picture
 from app.domain.alerts import ALERTS, MONITORING_BLIND
 from deploy.artifacts.markdown import code, page, table
 

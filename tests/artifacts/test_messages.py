@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from alerting.block_limits import problems_of
-from alerting.message_fixtures import example_names
+from alerting.messages.block_limits import problems_of
+from alerting.render.fixtures import example_names
 from tests.slack_messages import constructs, marked_up
 
 _FOLDER = Path(__file__).parent / "messages"

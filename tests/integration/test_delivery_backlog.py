@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from alerting import route_sender
+from alerting.slack import route_sender
 from app.settings import RelaySettings
 from loadtest.slack_server import FakeSlack
 from tests.delivered import Outbox, card

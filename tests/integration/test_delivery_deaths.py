@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from alerting.message_forms import REPEAT
+from alerting.messages.forms import REPEAT
 from app.settings import RelaySettings
 from loadtest.slack_inbox import SlackBehaviour
 from loadtest.slack_server import FakeSlack

@@ -15,12 +15,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from alerting import route_sender, waiting
-from alerting.message_forms import REPEAT
-from alerting.outbox import add_message
-from alerting.route_sender import RouteSender
-from alerting.routes import Destination, routes_of
-from alerting.slack import Outcome, Slack, SlackAnswer
+from alerting.messages.forms import REPEAT
+from alerting.slack import route_sender, waiting
+from alerting.slack.client import Outcome, Slack, SlackAnswer
+from alerting.slack.outbox import add_message
+from alerting.slack.route_sender import RouteSender
+from alerting.slack.routes import Destination, routes_of
 from alerting.store import Store
 from app.live_metrics import LiveMetrics
 from app.metrics import RELAY_METRICS

@@ -18,13 +18,13 @@ import requests
 from pydantic import SecretStr
 
 from alerting.committer import Committer
-from alerting.decisions import Decisions
-from alerting.intake import Intake
-from alerting.intake_api import IntakeEdge, create_app
-from alerting.intake_server import IntakeServer
-from alerting.links import LinkMaker
+from alerting.intake.api import IntakeEdge, create_app
+from alerting.intake.intake import Intake
+from alerting.intake.server import IntakeServer
+from alerting.issues.decisions import Decisions
+from alerting.issues.throttle import Pace
+from alerting.messages.links import LinkMaker
 from alerting.store import Store
-from alerting.throttle import Pace
 from app.live_metrics import LiveMetrics
 from app.metrics import RELAY_METRICS, RELAY_REFUSED, RELAY_SIGNALS, RELAY_SUPPRESSED, Metric
 from app.settings import RelaySettings

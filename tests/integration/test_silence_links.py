@@ -15,13 +15,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from alerting.alertmanager import alertmanager_file
-from alerting.decisions import Decisions
-from alerting.links import LinkMaker
-from alerting.notice_intake import notice_signal
-from alerting.silence_pages import silences
-from alerting.silences import silence_link, silence_matchers
+from alerting.intake.notices import notice_signal
+from alerting.issues.decisions import Decisions
+from alerting.issues.throttle import Pace
+from alerting.messages.links import LinkMaker
+from alerting.silences.pages import silences
+from alerting.silences.silence_links import silence_link, silence_matchers
 from alerting.store import Store
-from alerting.throttle import Pace
 from app.domain.errors import DatabaseUnavailableError
 from app.domain.notices import Notice, NoticeState
 from tests.prometheus_tools import running_alertmanager

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 from pydantic import SecretStr
 
-from alerting.routes import Channel, Webhook
-from alerting.slack import Outcome, Slack
+from alerting.slack.client import Outcome, Slack
+from alerting.slack.routes import Channel, Webhook
 from app.outbound import Outbound
 from app.settings import OutboundSettings
 from loadtest.slack_inbox import SlackBehaviour

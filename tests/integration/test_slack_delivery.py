@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from alerting import route_sender
-from alerting.delivery import KEEP_SECONDS
-from alerting.message_forms import REPEAT
+from alerting.messages.forms import REPEAT
+from alerting.slack import route_sender
+from alerting.slack.delivery import KEEP_SECONDS
 from app.settings import RelaySettings
 from loadtest.slack_inbox import SlackBehaviour
 from loadtest.slack_server import FakeSlack

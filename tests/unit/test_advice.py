@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.advice import ADVICE, advice_on
-from alerting.block_limits import MOST_HEADER
-from alerting.cards import Card, MessageKind, make_card
+from alerting.messages.advice import ADVICE, advice_on
+from alerting.messages.block_limits import MOST_HEADER
+from alerting.messages.cards import Card, MessageKind, make_card
 from alerting.signals import CATALOGUE, Path, Signal
 from app.domain.alerts import CIRCUIT_OPENED, DEAD_LETTERS_GROWING, Alert, AlertType, Severity
 from deploy.artifacts.cli_page import cli_page

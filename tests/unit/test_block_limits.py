@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from alerting.block_limits import problems_of
+from alerting.messages.block_limits import problems_of
 
 
 def _plain(length: int) -> dict[str, Any]:

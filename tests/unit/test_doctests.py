@@ -9,9 +9,9 @@ import pytest
 @pytest.mark.parametrize(
     "name",
     [
-        "alerting.blocks",
-        "alerting.slack_text",
-        "alerting.times",
+        "alerting.messages.blocks",
+        "alerting.messages.untrusted_text",
+        "alerting.messages.times",
         "app.domain.channels",
         "app.domain.plain_text",
         "app.domain.retry",

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from alerting.message_forms import REPEAT, first_line, marked_as_repeat, plain
+from alerting.messages.forms import REPEAT, first_line, marked_as_repeat, plain
 from loadtest.slack_limits import refusal
 from tests.delivered import card
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerting.pacing import Pace, backoff_seconds
+from alerting.slack.pacing import Pace, backoff_seconds
 
 
 def _departures(pace: Pace, count: int, *, start: float) -> list[float]:

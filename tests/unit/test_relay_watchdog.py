@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from alerting.decisions import Decided
+from alerting.issues.decisions import Decided
 from alerting.signals import Signal
 from alerting.watchdog import DeadMansSwitch
 from app.domain.errors import DatabaseUnavailableError

@@ -7,9 +7,9 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from alerting.block_limits import problems_of
-from alerting.message_fixtures import example, example_names
-from alerting.render_command import render
+from alerting.messages.block_limits import problems_of
+from alerting.render.command import render
+from alerting.render.fixtures import example, example_names
 from app.domain.errors import InvalidInputError
 
 _NOTICE = json.loads(example("job-failed"))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
-from alerting.routes import Channel, Route, Webhook, routes_of
+from alerting.slack.routes import Channel, Route, Webhook, routes_of
 from app.settings import RelaySettings
 
 _HOOK = "https://hooks.slack.com/services/T/B/S3CRET"

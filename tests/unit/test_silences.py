@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from alerting.signals import Path as Way
 from alerting.signals import Signal
-from alerting.silences import (
+from alerting.silences.silence_links import (
     LinkOverError,
     claim,
     is_used,

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alerting.block_limits import MOST_BLOCK_BYTES, block_bytes, problems_of
-from alerting.cards import Card, Links, MessageKind
-from alerting.slack_payloads import card_payload, digest_payload
+from alerting.messages.block_limits import MOST_BLOCK_BYTES, block_bytes, problems_of
+from alerting.messages.cards import Card, Links, MessageKind
+from alerting.messages.payloads import card_payload, digest_payload
 from app.domain.alerts import AlertType, Severity
 from tests.slack_messages import CARDS, HOSTILE, NOW, card, constructs, links, marked_up, texts
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alerting.slack_text import cut, escaped, lines, one_line, size, units
+from alerting.messages.untrusted_text import cut, escaped, lines, one_line, size, units
 from tests.slack_messages import HOSTILE, TEXTS, constructs, decoded
 
 #: The first draw of a text builds tables of all characters.

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.cards import MessageKind
-from alerting.issues import Issue, Outcome
+from alerting.issues.issue import Issue, Outcome
+from alerting.issues.throttle import REMEMBERED_SECONDS, Decision, Message, Pace, decide, due_at
+from alerting.messages.cards import MessageKind
 from alerting.signals import Path, Signal
-from alerting.throttle import REMEMBERED_SECONDS, Decision, Message, Pace, decide, due_at
 from app.domain.alerts import AlertType, Severity
 from tests.throttle_model import Model
 

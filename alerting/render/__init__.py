@@ -1,0 +1,1 @@
+"""`marketplace relay render`: messages drawn without sending them."""
