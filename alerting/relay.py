@@ -29,6 +29,7 @@ from alerting.watchdog import DeadMansSwitch, blind_issue
 from app.domain.alerts import MONITORING_BLIND
 from app.domain.dashboards import Dashboard
 from app.domain.errors import ConfigurationError
+from app.failpoints import FAILPOINT_VARIABLE
 from app.live_metrics import LiveMetrics
 from app.logs import configure_logs
 from app.metrics import BUILD_INFO, RELAY_METRICS
@@ -47,7 +48,7 @@ _LEAST_TOKEN_CHARACTERS = 32
 def relay(context: click.Context) -> None:
     """Send alerts and events to Slack; SIGTERM lets requests in flight end."""
     if context.invoked_subcommand is None:
-        settings = load_settings()
+        settings = load_settings(ignoring=FAILPOINT_VARIABLE)
         check_settings(settings.relay)
         configure_logs(settings.log)
         _run(settings)
