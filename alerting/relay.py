@@ -124,9 +124,6 @@ def _run(settings: Settings) -> None:
     if own.alertmanager_url is not None:
         app.register_blueprint(silences(secret=_secret(own), store=store, alertmanager_url=own.alertmanager_url))
     server = IntakeServer(app, own, metrics)
-    intake.begin()
-    ticker.start()
-    delivery.start()
     _log.info(
         "relay_started",
         pid=os.getpid(),
@@ -135,6 +132,9 @@ def _run(settings: Settings) -> None:
         slack=slack_by(own),
         expects_alertmanager=expects_alertmanager,
     )
+    intake.begin()
+    ticker.start()
+    delivery.start()
     server.serve(stop)
     ticker.stop()
     delivery.stop()

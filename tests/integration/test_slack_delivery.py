@@ -325,9 +325,9 @@ def test_no_secret_is_ever_logged(
         outbox.add(card("a"))
         for mode in ("error", "refused", "hang", "rate_limited"):
             slack.inbox.behave(SlackBehaviour(mode, retry_after_seconds=60))
+            attempts = outbox.rows()[0]["attempts"]
+            outbox.clock.ahead_seconds += 200
             with capture_logs() as logs, outbox.delivering() as delivery:
-                outbox.clock.ahead_seconds += 200
-                attempts = outbox.rows()[0]["attempts"]
                 wait_until(
                     lambda: outbox.rows()[0]["attempts"] > attempts and outbox.states() == ["waiting"],  # noqa: B023 -- used at once
                     what="an attempt",
