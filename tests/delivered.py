@@ -105,9 +105,9 @@ class Outbox:
         """Return the value of a metric."""
         return self.metrics.registry.get_sample_value(name, labels)
 
-    def wait_value(self, expected: float, name: str, **labels: str) -> None:
+    def wait_value(self, expected: float, name: str, *, seconds: float = 20.0, **labels: str) -> None:
         """Wait until a metric has this value: it is counted after the commit that a test may have waited for."""
-        wait_until(lambda: self.value(name, **labels) == expected, what=f"{name} to be {expected}")
+        wait_until(lambda: self.value(name, **labels) == expected, seconds=seconds, what=f"{name} to be {expected}")
 
 
 def titles(slack: FakeSlack, channel: str = "alerts") -> list[str]:
