@@ -69,6 +69,10 @@ artifacts-check: setup ## fail when a generated file differs from the committed 
 	  printf 'artifacts-check: run `make artifacts` and commit these files:\n%s\n' "$$drift"; exit 1; \
 	fi; echo 'artifacts-check: every generated file is as committed'
 
+.PHONY: terraform
+terraform: setup ## check the Terraform module: format, validity, tests with a stand-in for AWS (needs terraform)
+	@$(BIN)/python -m deploy.terraform.check
+
 .PHONY: load
 load: setup setup-load ## 1,000 approvals at up to 100 users against a stack of its own, with a report
 	@$(BIN)/python -m deploy.load --approvals $(APPROVALS) --users $(USERS)

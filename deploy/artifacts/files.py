@@ -16,6 +16,7 @@ from deploy.artifacts.rule_documents import (
     alert_document,
     recording_document,
 )
+from deploy.artifacts.terraform_readme import terraform_readme
 
 FILES: Mapping[str, Callable[[], str]] = {
     **{f"docs/reference/{name}": page for name, page in PAGES.items()},
@@ -24,6 +25,7 @@ FILES: Mapping[str, Callable[[], str]] = {
     f"monitoring/generated/{RECORDING_FILE}": recording_document,
     f"alerting/generated/{ALERT_FILE}": alert_document,
     f"alerting/generated/{ALERTMANAGER_FILE}": alertmanager_file,
+    "deploy/terraform/elasticache/README.md": terraform_readme,
 }
 
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.skips import NO_PACKAGE
+
 _NEEDS_A_SERVER = """
     import pytest
 
@@ -38,3 +40,15 @@ def test_several_processes_report_their_skipped_tests_too(
     result = run.runpytest_inprocess("-p", "tests.skips", "-p", "xdist", "--numprocesses=1")
     result.stdout.fnmatch_lines(["PostgreSQL is not installed*", "  *.py::test_needs_a_server"])
     assert result.ret is pytest.ExitCode.TESTS_FAILED
+
+
+def test_what_comes_in_no_package_is_named_in_ci_and_fails_nothing(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", "true")
+    pytester.makeini("[pytest]")
+    pytester.makepyfile(f"import pytest\n\ndef test_needs_it():\n    pytest.skip({NO_PACKAGE + 'a thing'!r})\n")
+    result = pytester.runpytest_inprocess("-p", "tests.skips")
+    result.stdout.fnmatch_lines([f"{NO_PACKAGE}a thing (1)", "  *.py::test_needs_it"])
+    result.stdout.no_fnmatch_line("*nothing may be skipped*")
+    assert result.ret is pytest.ExitCode.OK

@@ -1,0 +1,1 @@
+"""Terraform modules, and what checks them."""
