@@ -97,7 +97,8 @@ class AlertPath:
         ]
         jobs = [approve(self._api, plan) for plan in plans]
         approved_at = datetime.now(UTC).isoformat()
-        words = (QUEUE_BACKED_UP.name, "phase1-tasks")
+        # Its end names the same alert and queue.
+        words = ("Warning: ", QUEUE_BACKED_UP.name, "phase1-tasks")
         told = Told("a queue backed up", "prometheus", _seconds(approved_at, self.message(*words)), words)
         for channel in CHANNELS:
             self._agents.behave(channel, mode="healthy")

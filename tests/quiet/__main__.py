@@ -13,6 +13,7 @@ import signal
 import tempfile
 import threading
 import time
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -75,13 +76,18 @@ def observed(stack: RunningStack, *, minutes: float, rate: float, shorten: float
     }
 
 
-def shorten_waits(stack: RunningStack, by: float) -> int:
-    """Divide how long each alert waits before it fires, have Prometheus read it, and return the number of alerts."""
+def shorten_waits(stack: RunningStack, by: float, *, only: Collection[str] | None = None) -> int:
+    """Divide how long alerts wait before they fire, have Prometheus read it, and return their number.
+
+    `only` names the alerts, which are all if it is not given.
+    """
     directory = stack.data / "observing"
     count = 0
     for path in directory.glob("*.rules.yml"):
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
         for rule in (rule for group in document["groups"] for rule in group["rules"]):
+            if only is not None and rule.get("alert") not in only:
+                continue
             count += "alert" in rule
             for key in {"for", "keep_firing_for"} & rule.keys():
                 rule[key] = f"{max(round(seconds(rule[key]) / by * 1000), 1)}ms"
