@@ -1,0 +1,41 @@
+"""Where `make tools` puts what it brings, and where tests look for it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+Major = Literal["3", "4"]
+
+#: Ignored by Git; `make clean` spares it, because filling it again takes a minute.
+TOOLS = Path(__file__).parents[2] / ".cache" / "tools"
+#: The releases that the chart is tested with, by major version: what the packages in requirements/tools.lock hold.
+HELM_VERSIONS: dict[Major, str] = {"3": "3.17.3", "4": "4.2.3"}
+#: JSON schemas of the custom resources that the chart can write, one file per kind.
+CRD_SCHEMAS = TOOLS / "crd-schemas"
+
+
+def helm_place(major: Major) -> Path:
+    """Return where `make tools` puts Helm of this major version."""
+    return TOOLS / f"helm-{HELM_VERSIONS[major]}" / "helm"
+
+
+@cache
+def find_helm(major: Major) -> Path | None:
+    """Return a Helm of this major version: the one of `make tools`, or else the machine's own when it is one."""
+    place = helm_place(major)
+    if place.is_file():
+        return place
+    # The packages hold programs for Linux on x86-64 only: on other machines the user's own Helm does.
+    own = shutil.which("helm")
+    return Path(own) if own is not None and _major_of(own) == major else None
+
+
+def _major_of(helm: str) -> str | None:
+    answer = subprocess.run([helm, "version", "--short"], capture_output=True, text=True, timeout=30, check=False)  # noqa: S603 - the helm of the user's own PATH
+    found = re.match(r"v(\d+)\.", answer.stdout)
+    return found[1] if found else None
