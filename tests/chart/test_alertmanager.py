@@ -89,7 +89,7 @@ def test_the_files_that_it_names_are_the_secrets_that_it_mounts() -> None:
     found = render(_CASES["both"][0]).one("StatefulSet", _NAME)
     secrets = {}
     for path, mount in mounts(found).items():
-        secret = volumes(found)[mount["name"]].get("secret", {})
+        secret = volumes(found).get(mount["name"], {}).get("secret", {})
         for item in secret.get("items", ()):
             secrets[f"{path}/{item['path']}"] = (secret["secretName"], item["key"])
     assert secrets == {
