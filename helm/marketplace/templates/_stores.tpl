@@ -1,297 +1,116 @@
 {{/*
-The stores: Redis (or Valkey) and PostgreSQL, bundled or external. Each helper takes the root context.
+Where the stores are: Redis (or Valkey) and PostgreSQL, bundled or external. Each helper takes the root context.
 
 A password is never part of an address: it is a file, named by MARKETPLACE_REDIS__PASSWORD_FILE and
-MARKETPLACE_DATABASE__PASSWORD_FILE, so it needs no percent-encoding and shows in no `kubectl describe`.
+MARKETPLACE_DATABASE__PASSWORD_FILE, so it needs no percent-encoding and `kubectl describe` does not show it.
 */}}
 
 {{/* A host as part of a URL: an IPv6 address needs brackets. */}}
 {{- define "marketplace.urlHost" -}}
-{{- if contains ":" . }}[{{ . }}]{{ else }}{{ . }}{{ end }}
-{{- end }}
+{{- contains ":" . | ternary (printf "[%s]" .) . -}}
+{{- end -}}
 
-{{/* A text as part of a URL; `urlquery` writes a space as `+`, which means a space in a query only. */}}
+{{/* A text as part of a URL; `urlquery` writes a space as `+`, which is a space in a query only. */}}
 {{- define "marketplace.urlPart" -}}
-{{ . | toString | urlquery | replace "+" "%20" }}
-{{- end }}
+{{- . | toString | urlquery | replace "+" "%20" -}}
+{{- end -}}
 
 {{- define "marketplace.redisHost" -}}
 {{- if .Values.valkey.enabled -}}
-{{ include "marketplace.componentName" (dict "root" . "component" "valkey") }}
+{{- include "marketplace.serviceHost" (dict "root" . "component" "valkey") -}}
 {{- else -}}
-{{ .Values.externalRedis.host }}
+{{- .Values.externalRedis.host -}}
 {{- end -}}
-{{- end }}
+{{- end -}}
 
 {{- define "marketplace.redisPort" -}}
-{{ .Values.valkey.enabled | ternary 6379 .Values.externalRedis.port }}
-{{- end }}
+{{- .Values.valkey.enabled | ternary 6379 .Values.externalRedis.port | int -}}
+{{- end -}}
 
 {{- define "marketplace.redisDatabase" -}}
-{{ .Values.valkey.enabled | ternary 0 .Values.externalRedis.database }}
-{{- end }}
+{{- .Values.valkey.enabled | ternary 0 .Values.externalRedis.database | int -}}
+{{- end -}}
 
+{{/* "true" or nothing. */}}
 {{- define "marketplace.redisIsTls" -}}
-{{- if and (not .Values.valkey.enabled) .Values.externalRedis.tls.enabled }}true{{ end }}
-{{- end }}
+{{- if and (not .Values.valkey.enabled) .Values.externalRedis.tls.enabled -}}
+true
+{{- end -}}
+{{- end -}}
 
 {{/* Address of Redis without user and password. */}}
 {{- define "marketplace.redisUrl" -}}
-{{ include "marketplace.redisIsTls" . | ternary "rediss" "redis" }}://{{ include "marketplace.urlHost" (include "marketplace.redisHost" .) }}:{{ include "marketplace.redisPort" . }}/{{ include "marketplace.redisDatabase" . }}
-{{- end }}
-
-{{/* Name of the Secret with the password of Redis; empty when there is no password. */}}
-{{- define "marketplace.redisSecret" -}}
-{{- if .Values.valkey.enabled -}}
-{{ .Values.valkey.existingSecret | default (include "marketplace.componentName" (dict "root" . "component" "valkey")) }}
-{{- else -}}
-{{ .Values.externalRedis.existingSecret }}
+{{- $scheme := include "marketplace.redisIsTls" . | empty | ternary "redis" "rediss" -}}
+{{- printf "%s://%s:%s/%s" $scheme (include "marketplace.urlHost" (include "marketplace.redisHost" .)) (include "marketplace.redisPort" .) (include "marketplace.redisDatabase" .) -}}
 {{- end -}}
-{{- end }}
-
-{{- define "marketplace.redisSecretKey" -}}
-{{ .Values.valkey.enabled | ternary .Values.valkey.passwordKey .Values.externalRedis.passwordKey }}
-{{- end }}
-
-{{- define "marketplace.databaseHost" -}}
-{{- if .Values.postgresql.enabled -}}
-{{ include "marketplace.componentName" (dict "root" . "component" "postgresql") }}
-{{- else -}}
-{{ .Values.externalDatabase.host }}
-{{- end -}}
-{{- end }}
-
-{{- define "marketplace.databasePort" -}}
-{{ .Values.postgresql.enabled | ternary 5432 .Values.externalDatabase.port }}
-{{- end }}
-
-{{/* Address of PostgreSQL without the password. `sslmode` is always said: libpq's default, prefer, is no protection. */}}
-{{- define "marketplace.databaseUrl" -}}
-{{- $database := .Values.postgresql.enabled | ternary .Values.postgresql .Values.externalDatabase -}}
-postgresql://{{ include "marketplace.urlPart" $database.user }}@{{ include "marketplace.urlHost" (include "marketplace.databaseHost" .) }}:{{ include "marketplace.databasePort" . }}/{{ include "marketplace.urlPart" $database.name }}
-{{- if .Values.postgresql.enabled -}}
-?sslmode=disable
-{{- else -}}
-?sslmode={{ .Values.externalDatabase.tls.mode }}
-{{- if and .Values.externalDatabase.tls.caSecret (ne .Values.externalDatabase.tls.mode "disable") -}}
-&sslrootcert=/etc/marketplace/database-ca/ca.crt
-{{- end -}}
-{{- end -}}
-{{- end }}
-
-{{- define "marketplace.databaseSecret" -}}
-{{- if .Values.postgresql.enabled -}}
-{{ .Values.postgresql.existingSecret | default (include "marketplace.componentName" (dict "root" . "component" "postgresql")) }}
-{{- else -}}
-{{ .Values.externalDatabase.existingSecret }}
-{{- end -}}
-{{- end }}
-
-{{- define "marketplace.databaseSecretKey" -}}
-{{ .Values.postgresql.enabled | ternary .Values.postgresql.passwordKey .Values.externalDatabase.passwordKey }}
-{{- end }}
-
-{{/* Variables of the database, as a map from name to value. The job of migrations needs these and no other ones. */}}
-{{- define "marketplace.databaseEnv" -}}
-MARKETPLACE_DATABASE__URL: {{ include "marketplace.databaseUrl" . | quote }}
-{{- if include "marketplace.databaseSecret" . }}
-MARKETPLACE_DATABASE__PASSWORD_FILE: /etc/marketplace/database/password
-{{- end }}
-{{- end }}
-
-{{/* Variables of Redis, as a map from name to value. */}}
-{{- define "marketplace.redisEnv" -}}
-MARKETPLACE_REDIS__URL: {{ include "marketplace.redisUrl" . | quote }}
-{{- if include "marketplace.redisSecret" . }}
-MARKETPLACE_REDIS__PASSWORD_FILE: /etc/marketplace/redis/password
-{{- end }}
-{{- if and (not .Values.valkey.enabled) .Values.externalRedis.username }}
-MARKETPLACE_REDIS__USERNAME: {{ .Values.externalRedis.username | quote }}
-{{- end }}
-{{- if and (include "marketplace.redisIsTls" .) .Values.externalRedis.tls.caSecret }}
-MARKETPLACE_REDIS__TLS_CA_FILE: /etc/marketplace/redis-ca/ca.crt
-{{- end }}
-{{- end }}
-
-{{/* The files behind `marketplace.databaseEnv`, as volumes. */}}
-{{- define "marketplace.databaseVolumes" -}}
-{{- with include "marketplace.databaseSecret" . }}
-- name: database
-  secret:
-    secretName: {{ . }}
-    items:
-      - key: {{ include "marketplace.databaseSecretKey" $ }}
-        path: password
-{{- end }}
-{{- if and (not .Values.postgresql.enabled) .Values.externalDatabase.tls.caSecret (ne .Values.externalDatabase.tls.mode "disable") }}
-- name: database-ca
-  secret:
-    secretName: {{ .Values.externalDatabase.tls.caSecret }}
-    items:
-      - key: {{ .Values.externalDatabase.tls.caKey }}
-        path: ca.crt
-{{- end }}
-{{- end }}
-
-{{- define "marketplace.databaseVolumeMounts" -}}
-{{- if include "marketplace.databaseSecret" . }}
-- name: database
-  mountPath: /etc/marketplace/database
-  readOnly: true
-{{- end }}
-{{- if and (not .Values.postgresql.enabled) .Values.externalDatabase.tls.caSecret (ne .Values.externalDatabase.tls.mode "disable") }}
-- name: database-ca
-  mountPath: /etc/marketplace/database-ca
-  readOnly: true
-{{- end }}
-{{- end }}
-
-{{/* The files behind `marketplace.redisEnv`, as volumes. */}}
-{{- define "marketplace.redisVolumes" -}}
-{{- with include "marketplace.redisSecret" . }}
-- name: redis
-  secret:
-    secretName: {{ . }}
-    items:
-      - key: {{ include "marketplace.redisSecretKey" $ }}
-        path: password
-{{- end }}
-{{- if and (include "marketplace.redisIsTls" .) .Values.externalRedis.tls.caSecret }}
-- name: redis-ca
-  secret:
-    secretName: {{ .Values.externalRedis.tls.caSecret }}
-    items:
-      - key: {{ .Values.externalRedis.tls.caKey }}
-        path: ca.crt
-{{- end }}
-{{- end }}
-
-{{- define "marketplace.redisVolumeMounts" -}}
-{{- if include "marketplace.redisSecret" . }}
-- name: redis
-  mountPath: /etc/marketplace/redis
-  readOnly: true
-{{- end }}
-{{- if and (include "marketplace.redisIsTls" .) .Values.externalRedis.tls.caSecret }}
-- name: redis-ca
-  mountPath: /etc/marketplace/redis-ca
-  readOnly: true
-{{- end }}
-{{- end }}
 
 {{/*
-Most connections that the bundled PostgreSQL takes: `postgresql.maxConnections`, else what all processes can open at the
-same time. Each process opens at most MARKETPLACE_DATABASE__POOL_SIZE; a rolling update and an autoscaler's largest
-number of replicas are counted; ten more are for the migration, `psql` and what PostgreSQL reserves for superusers.
+Address of PostgreSQL without the password. `sslmode` is always said, for libpq's own default takes what it can get. The
+authorities of the system are named as a file: the OpenSSL inside the driver's wheel does not know where they are, so
+`sslrootcert=system` finds none.
+*/}}
+{{- define "marketplace.databaseUrl" -}}
+{{- if .Values.postgresql.enabled -}}
+{{- printf "postgresql://marketplace@%s:5432/marketplace?sslmode=disable" (include "marketplace.serviceHost" (dict "root" . "component" "postgresql")) -}}
+{{- else -}}
+{{- with .Values.externalDatabase -}}
+{{- $query := printf "sslmode=%s" .tls.mode -}}
+{{- if eq .tls.mode "verify-full" -}}
+{{- $query = printf "%s&sslrootcert=%s" $query (empty .tls.caSecret | ternary "/etc/ssl/certs/ca-certificates.crt" "/etc/marketplace/database-ca/ca.crt") -}}
+{{- end -}}
+{{- printf "postgresql://%s@%s:%d/%s?%s" (include "marketplace.urlPart" .user) (include "marketplace.urlHost" .host) (int .port) (include "marketplace.urlPart" .name) $query -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+Most connections that the bundled PostgreSQL takes: `postgresql.maxConnections`, else what all processes may open at the
+same time: each at most MARKETPLACE_DATABASE__POOL_SIZE, at the largest number of replicas that an autoscaler may set, and
+a quarter more (one at least) for pods that are replaced. Ten more are for the migration, for `psql`, and those that
+PostgreSQL keeps for superusers.
 */}}
 {{- define "marketplace.postgresqlMaxConnections" -}}
 {{- if .Values.postgresql.maxConnections -}}
-{{ int .Values.postgresql.maxConnections }}
+{{- int .Values.postgresql.maxConnections -}}
 {{- else -}}
-{{ add (mul (include "marketplace.databaseProcesses" . | int) (include "marketplace.databasePoolSize" . | int)) 10 }}
+{{- include "marketplace.poolConnections" . | int | add 10 -}}
 {{- end -}}
-{{- end }}
+{{- end -}}
 
-{{/* Processes that may hold connections at the same time, those of a rolling update too (25 % more, rounded up). */}}
-{{- define "marketplace.databaseProcesses" -}}
+{{- define "marketplace.poolConnections" -}}
 {{- $total := 0 -}}
 {{- range $role := list "web" "worker" "quarantine" "scheduler" -}}
-{{- $values := index $.Values $role -}}
-{{- if or (eq $role "web") $values.enabled -}}
-{{- $most := int $values.replicas -}}
-{{- with $values.autoscaling }}{{ if .enabled }}{{ $most = int .maxReplicas }}{{ end }}{{ end -}}
-{{- with $values.keda }}{{ if .enabled }}{{ $most = int .maxReplicas }}{{ end }}{{ end -}}
-{{- $total = add $total $most (div (add $most 3) 4) -}}
+{{- if has $role (include "marketplace.rolesOn" $ | fromYamlArray) -}}
+{{- $most := include "marketplace.mostReplicas" (dict "root" $ "role" $role) | int -}}
+{{- $pool := include "marketplace.setting" (dict "root" $ "role" $role "name" "MARKETPLACE_DATABASE__POOL_SIZE" "default" 20) | int -}}
+{{- $total = add $total (mul $pool (add $most (div (add $most 3) 4))) -}}
 {{- end -}}
 {{- end -}}
-{{ $total }}
-{{- end }}
+{{- $total -}}
+{{- end -}}
 
-{{- define "marketplace.databasePoolSize" -}}
-{{ dig "MARKETPLACE_DATABASE__POOL_SIZE" 20 .Values.settings }}
+{{/* One problem a line. */}}
+{{- define "marketplace.problems.stores" -}}
+{{- $values := .Values -}}
+{{- if and $values.valkey.enabled $values.externalRedis.host }}
+valkey.enabled and externalRedis.host: choose one; set valkey.enabled=false to use the external Redis
 {{- end }}
-
-{{/* A server whose image we do not make may write nothing outside its volumes, and gain no right. */}}
-{{- define "marketplace.storeContainerSecurityContext" -}}
-allowPrivilegeEscalation: false
-privileged: false
-readOnlyRootFilesystem: true
-capabilities: {drop: [ALL]}
+{{- if not (or $values.valkey.enabled $values.externalRedis.host) }}
+externalRedis.host: is needed when valkey.enabled is false
 {{- end }}
-
-{{/* Where the pod of a bundled server may run; given the values of that server. */}}
-{{- define "marketplace.scheduling" -}}
-{{- with .nodeSelector }}
-nodeSelector: {{- toYaml . | nindent 2 }}
+{{- if and $values.postgresql.enabled $values.externalDatabase.host }}
+postgresql.enabled and externalDatabase.host: choose one; set postgresql.enabled=false to use the external database
 {{- end }}
-{{- with .tolerations }}
-tolerations: {{- toYaml . | nindent 2 }}
+{{- if not (or $values.postgresql.enabled $values.externalDatabase.host) }}
+externalDatabase.host: is needed when postgresql.enabled is false
 {{- end }}
-{{- with .affinity }}
-affinity: {{- toYaml . | nindent 2 }}
+{{- if and $values.externalRedis.tls.caSecret (not $values.externalRedis.tls.enabled) }}
+externalRedis.tls.caSecret: has no use without externalRedis.tls.enabled
 {{- end }}
-{{- with .priorityClassName }}
-priorityClassName: {{ . }}
+{{- if and $values.externalDatabase.tls.caSecret (ne $values.externalDatabase.tls.mode "verify-full") }}
+externalDatabase.tls.caSecret: has no use with externalDatabase.tls.mode {{ $values.externalDatabase.tls.mode }}; set verify-full
 {{- end }}
+{{- if and $values.postgresql.enabled $values.postgresql.maxConnections (lt (int $values.postgresql.maxConnections) (include "marketplace.poolConnections" . | int)) }}
+postgresql.maxConnections: the pools of all processes may open {{ include "marketplace.poolConnections" . }} connections; raise it, or lower MARKETPLACE_DATABASE__POOL_SIZE in settings
 {{- end }}
-
-{{/* The volume `data` where no claim is made for it: an existing claim, or a directory that goes with the pod. */}}
-{{- define "marketplace.dataVolume" -}}
-{{- if .existingClaim }}
-- name: data
-  persistentVolumeClaim: {claimName: {{ .existingClaim }}}
-{{- else if not .enabled }}
-- name: data
-  emptyDir: {sizeLimit: {{ .size }}}
-{{- end }}
-{{- end }}
-
-{{/*
-The claim for the volume `data`. Its labels are those of the selector: claim templates cannot be changed, and the other
-labels carry the chart's version.
-*/}}
-{{- define "marketplace.dataClaim" -}}
-{{- if and .persistence.enabled (not .persistence.existingClaim) }}
-{{- $class := .persistence.storageClass | default (dig "storageClass" "" (.root.Values.global | default dict)) }}
-volumeClaimTemplates:
-  - apiVersion: v1
-    kind: PersistentVolumeClaim
-    metadata:
-      name: data
-      labels: {{- include "marketplace.selectorLabels" (dict "root" .root "component" .component) | nindent 8 }}
-    spec:
-      accessModes: [ReadWriteOnce]
-      {{- if $class }}
-      storageClassName: {{ eq $class "-" | ternary "" $class | quote }}
-      {{- end }}
-      resources:
-        requests: {storage: {{ .persistence.size }}}
-{{- end }}
-{{- end }}
-
-{{/*
-The configuration of the bundled Valkey, that of deploy/local/valkey.py but for the address, and the scripts that start
-and probe it.
-*/}}
-{{- define "marketplace.valkeyFiles" -}}
-valkey.conf: |
-  bind * -::*
-  port 6379
-  protected-mode yes
-  # Holds requirepass; start.sh writes it, into memory.
-  include /run/valkey/password.conf
-  dir /data
-  # A restart brings back all but the last second.
-  appendonly yes
-  appendfsync everysec
-  save ""
-  # A queue must never evict: when memory is full, writing fails and says so.
-  maxmemory {{ .Values.valkey.maxMemory }}
-  maxmemory-policy noeviction
-  daemonize no
-  logfile ""
-{{- range $script := list "start" "ready" "live" }}
-{{ $script }}.sh: |
-{{- $.Files.Get (printf "scripts/valkey/%s.sh" $script) | nindent 2 }}
-{{- end }}
-{{- end }}
+{{- end -}}
