@@ -49,23 +49,10 @@ a wave has begun. Every web process tells the same figures, hence `max`.
 
 {{/* One problem a line. */}}
 {{- define "marketplace.problems.scaling" -}}
-{{- $worker := .Values.worker -}}
-{{- if and $worker.keda.enabled $worker.autoscaling.enabled }}
-worker.keda.enabled and worker.autoscaling.enabled: only one may set the number of pods
-{{- end }}
-{{- if and $worker.keda.enabled (eq $worker.keda.trigger "prometheus") (not (include "marketplace.prometheusUrl" .)) }}
-worker.keda.trigger: prometheus needs prometheus.enabled or externalPrometheus.url; without a Prometheus, choose redis
-{{- end }}
-{{- if gt (int $worker.keda.minReplicas) (int $worker.keda.maxReplicas) }}
-worker.keda.minReplicas: is above worker.keda.maxReplicas
-{{- end }}
-{{- range list "web" "worker" }}
-{{- $scaling := (get $.Values .).autoscaling }}
-{{- if gt (int $scaling.minReplicas) (int $scaling.maxReplicas) }}
-{{ . }}.autoscaling.minReplicas: is above {{ . }}.autoscaling.maxReplicas
-{{- end }}
-{{- if and $scaling.enabled (not (dig "requests" "cpu" "" (get $.Values .).resources)) }}
-{{ . }}.autoscaling.enabled: needs {{ . }}.resources.requests.cpu, of which it measures a share
+{{- range $role := list "web" "worker" }}
+{{- $values := get $.Values $role }}
+{{- if and $values.autoscaling.enabled (not (dig "requests" "cpu" "" $values.resources)) }}
+{{ $role }}.autoscaling.enabled: needs {{ $role }}.resources.requests.cpu, of which it measures the share that is used
 {{- end }}
 {{- end }}
 {{- end -}}

@@ -92,24 +92,6 @@ PostgreSQL keeps for superusers.
 {{/* One problem a line. */}}
 {{- define "marketplace.problems.stores" -}}
 {{- $values := .Values -}}
-{{- if and $values.valkey.enabled $values.externalRedis.host }}
-valkey.enabled and externalRedis.host: choose one; set valkey.enabled=false to use the external Redis
-{{- end }}
-{{- if not (or $values.valkey.enabled $values.externalRedis.host) }}
-externalRedis.host: is needed when valkey.enabled is false
-{{- end }}
-{{- if and $values.postgresql.enabled $values.externalDatabase.host }}
-postgresql.enabled and externalDatabase.host: choose one; set postgresql.enabled=false to use the external database
-{{- end }}
-{{- if not (or $values.postgresql.enabled $values.externalDatabase.host) }}
-externalDatabase.host: is needed when postgresql.enabled is false
-{{- end }}
-{{- if and $values.externalRedis.tls.caSecret (not $values.externalRedis.tls.enabled) }}
-externalRedis.tls.caSecret: has no use without externalRedis.tls.enabled
-{{- end }}
-{{- if and $values.externalDatabase.tls.caSecret (ne $values.externalDatabase.tls.mode "verify-full") }}
-externalDatabase.tls.caSecret: has no use with externalDatabase.tls.mode {{ $values.externalDatabase.tls.mode }}; set verify-full
-{{- end }}
 {{- if and $values.postgresql.enabled $values.postgresql.maxConnections (lt (int $values.postgresql.maxConnections) (include "marketplace.poolConnections" . | int)) }}
 postgresql.maxConnections: the pools of all processes may open {{ include "marketplace.poolConnections" . }} connections; raise it, or lower MARKETPLACE_DATABASE__POOL_SIZE in settings
 {{- end }}
