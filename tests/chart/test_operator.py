@@ -52,9 +52,10 @@ def _monitors(rendered: Rendered) -> dict[str, tuple[Object, dict[str, Any]]]:
 
 
 def _is_selected(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    (chosen,) = selector["matchExpressions"]
-    assert chosen["operator"] == "In"
-    return selector["matchLabels"].items() <= labels.items() and labels[chosen["key"]] in chosen["values"]
+    chosen = selector.get("matchExpressions", ())
+    return selector["matchLabels"].items() <= labels.items() and all(
+        rule["operator"] == "In" and labels[rule["key"]] in rule["values"] for rule in chosen
+    )
 
 
 def test_there_are_none_unless_asked_for() -> None:

@@ -175,7 +175,7 @@ def test_an_observer_keeps_its_data_on_a_volume_of_the_given_class(component: st
 @pytest.mark.parametrize(
     ("persistence", "volume"),
     [
-        ({"enabled": False}, {"emptyDir": {}}),
+        ({"enabled": False, "size": "2Gi"}, {"emptyDir": {"sizeLimit": "2Gi"}}),
         ({"existingClaim": "mine"}, {"persistentVolumeClaim": {"claimName": "mine"}}),
     ],
     ids=["none", "a claim of the user"],
@@ -187,6 +187,12 @@ def test_an_observer_can_do_without_a_volume_of_its_own(
     found = render({component: {"persistence": persistence}}).one("StatefulSet", f"demo-marketplace-{component}")
     assert "volumeClaimTemplates" not in found["spec"]
     assert volumes(found)["data"] == {"name": "data", **volume}
+
+
+@pytest.mark.parametrize("component", ["prometheus", "alertmanager", "grafana"])
+def test_an_observer_runs_where_it_is_told_to(component: str) -> None:
+    place = {"nodeSelector": {"disk": "ssd"}, "tolerations": [{"operator": "Exists"}], "priorityClassName": "high"}
+    assert place.items() <= pod_spec(render({component: place}).one("StatefulSet", f"demo-marketplace-{component}")).items()
 
 
 @pytest.mark.parametrize("component", ["prometheus", "alertmanager", "grafana"])
