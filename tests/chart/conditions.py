@@ -32,11 +32,19 @@ def pod_labels(workload: Object) -> Mapping[str, str]:
 
 def selected(rendered: Rendered, selector: Mapping[str, Any]) -> list[Object]:
     """Return the workloads whose pods a label selector, or the bare map of a Service, means."""
-    labels = selector.get("matchLabels", {} if "matchExpressions" in selector else selector)
-    found = [each for each in workloads(rendered) if labels.items() <= pod_labels(each).items()]
-    for rule in selector.get("matchExpressions") or ():
-        found = [each for each in found if _holds(rule, pod_labels(each))]
-    return found
+    return [each for each in workloads(rendered) if matches(selector, pod_labels(each))]
+
+
+def matches(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Return whether a label selector, or the bare map of a Service, means something with these labels.
+
+    >>> matches({"matchExpressions": [{"key": "a", "operator": "In", "values": ["1"]}]}, {"a": "1"})
+    True
+    """
+    is_bare = not selector.keys() & {"matchLabels", "matchExpressions"}
+    wanted = selector if is_bare else selector.get("matchLabels") or {}
+    rules = () if is_bare else selector.get("matchExpressions") or ()
+    return wanted.items() <= labels.items() and all(_holds(rule, labels) for rule in rules)
 
 
 def _holds(rule: Mapping[str, Any], labels: Mapping[str, str]) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.chart.conditions import (
+    matches,
     pod_labels,
     ports,
     secret_values,
@@ -217,31 +218,32 @@ def test_custom_resources_come_only_where_they_are_asked_for(case_name: str, cas
     assert custom == expected.get(case_name, set())
 
 
-def test_scrapers_find_ports_of_pods(case: Rendered) -> None:
-    for monitor in case.of("PodMonitor"):
-        found = selected(case, monitor["spec"]["selector"])
-        assert found, identity(monitor)
-        for endpoint in monitor["spec"]["podMetricsEndpoints"]:
-            assert all(endpoint["port"] in ports(each) for each in found), identity(monitor)
-    for monitor in case.of("ServiceMonitor"):
-        wanted = monitor["spec"]["selector"]["matchLabels"].items()
-        found = [each for each in case.of("Service") if wanted <= each["metadata"]["labels"].items()]
-        assert found, identity(monitor)
-        for endpoint in monitor["spec"]["endpoints"]:
-            names = [[port.get("name") for port in service["spec"]["ports"]] for service in found]
-            assert all(endpoint["port"] in each for each in names), identity(monitor)
+def test_every_pod_of_the_product_is_scraped_once_by_the_operator(render_case: Callable[..., Rendered]) -> None:
+    # Two monitors for one pod count everything double, and a port that is not there is no target, without an error.
+    rendered = render_case("operator")
+    scraped = [identity(each) for monitor in rendered.of("PodMonitor") for each in _by_pods(rendered, monitor)]
+    scraped += [identity(each) for monitor in rendered.of("ServiceMonitor") for each in _by_services(rendered, monitor)]
+    roles = ("quarantine", "relay", "scheduler", "web", "worker")
+    assert sorted(scraped) == [f"Deployment ops/demo-marketplace-{role}" for role in roles]
 
 
-def test_no_pod_is_scraped_twice(case: Rendered) -> None:
-    # Two monitors for one pod count everything double.
-    scraped = [each for monitor in case.of("PodMonitor") for each in selected(case, monitor["spec"]["selector"])]
-    for monitor in case.of("ServiceMonitor"):
-        wanted = monitor["spec"]["selector"]["matchLabels"].items()
-        for service in case.of("Service"):
-            if wanted <= service["metadata"]["labels"].items():
-                scraped += selected(case, service["spec"]["selector"])
-    names = [identity(each) for each in scraped]
-    assert len(names) == len(set(names)), names
+def _by_pods(rendered: Rendered, monitor: Object) -> list[Object]:
+    """Return the workloads that a PodMonitor scrapes, once for each of its endpoints that they have."""
+    endpoints = monitor["spec"]["podMetricsEndpoints"]
+    found = selected(rendered, monitor["spec"]["selector"])
+    return [each for each in found for endpoint in endpoints if endpoint["port"] in ports(each)]
+
+
+def _by_services(rendered: Rendered, monitor: Object) -> list[Object]:
+    """Return the workloads that a ServiceMonitor scrapes, once for each service and port."""
+    return [
+        workload
+        for service in rendered.of("Service")
+        if matches(monitor["spec"]["selector"], service["metadata"]["labels"])
+        for endpoint in monitor["spec"]["endpoints"]
+        if endpoint["port"] in {port.get("name") for port in service["spec"]["ports"]}
+        for workload in selected(rendered, service["spec"]["selector"])
+    ]
 
 
 def test_pods_and_their_workload_agree(case: Rendered) -> None:
