@@ -138,6 +138,15 @@ none. The addresses at which clouds tell a node's credentials are never part of 
     - port: {{ dig .component "port" 0 $facts }}
       protocol: TCP
 {{- end }}
+{{- $isForMonitoring := or (and (eq .component "prometheus") (not $values.grafana.enabled)) (and (eq .component "alertmanager") (not $values.prometheus.enabled)) }}
+{{- if $isForMonitoring }}
+- from:
+    - namespaceSelector:
+        {{- toYaml $policy.monitoringNamespaceSelector | nindent 8 }}
+  ports:
+    - port: {{ eq .component "prometheus" | ternary 9090 9093 }}
+      protocol: TCP
+{{- end }}
 {{- if and $values.worker.enabled $values.worker.keda.enabled (eq .component (get (dict "prometheus" "prometheus" "redis" "valkey") $values.worker.keda.trigger)) }}
 - from:
     - namespaceSelector:
