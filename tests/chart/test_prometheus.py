@@ -192,7 +192,10 @@ def test_an_observer_can_do_without_a_volume_of_its_own(
 @pytest.mark.parametrize("component", ["prometheus", "alertmanager", "grafana"])
 def test_an_observer_runs_where_it_is_told_to(component: str) -> None:
     place = {"nodeSelector": {"disk": "ssd"}, "tolerations": [{"operator": "Exists"}], "priorityClassName": "high"}
-    assert place.items() <= pod_spec(render({component: place}).one("StatefulSet", f"demo-marketplace-{component}")).items()
+    assert (
+        place.items()
+        <= pod_spec(render({component: place}).one("StatefulSet", f"demo-marketplace-{component}")).items()
+    )
 
 
 @pytest.mark.parametrize("component", ["prometheus", "alertmanager", "grafana"])
