@@ -123,7 +123,9 @@ def build_runtime(settings: Settings, role: ProcessRole, temper: Temper) -> Runt
         transitions=lambda connection, seconds: count_transitions(connection, within_seconds=seconds),
     )
     limits = AttemptLimits(database, gateway, timeouts)
-    presence = Presence(role, presence_directory(settings.process.directory, settings.database.url.get_secret_value()))
+    presence = Presence(
+        role, presence_directory(settings.process.directory, settings.database.full_url.get_secret_value())
+    )
     jobs = settings.jobs
     heartbeat = Heartbeat(
         database,

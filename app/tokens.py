@@ -14,14 +14,15 @@ from datetime import timedelta
 
 from app.domain.errors import InvalidInputError, NotAuthenticatedError, NotFoundError
 from app.domain.roles import Actor, Role
+from app.domain.token_form import TOKEN_FORM, TOKEN_PREFIX, is_token
 from app.storage import tokens as storage
 from app.storage.audit import record_audit
 from app.storage.database import Database
 from app.storage.tokens import StoredToken
 
-PREFIX = "mp_"
+#: Whose name stands in the audit log when a token came from a setting.
+BY_SETTING = "bootstrap"
 
-_TOKEN = re.compile(r"mp_[A-Za-z0-9_-]{43}")
 _BEARER = re.compile(r"Bearer ([\x21-\x7e]+)", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}")
 _LONGEST_LIFE = timedelta(days=3660)
@@ -29,7 +30,7 @@ _LONGEST_LIFE = timedelta(days=3660)
 
 def new_token() -> str:
     """Return a fresh token, known to nobody yet."""
-    return PREFIX + secrets.token_urlsafe(32)
+    return TOKEN_PREFIX + secrets.token_urlsafe(32)
 
 
 class Tokens:
@@ -77,10 +78,34 @@ class Tokens:
             InvalidInputError: It is no token of ours.
         """
         _check_name(name)
-        if not _TOKEN.fullmatch(token):
-            raise InvalidInputError("token", f"must be {PREFIX} and 32 random bytes in URL-safe Base64")
+        _check_token(token)
         with self._database.write() as connection:
             storage.upsert_token(self._database, connection, name=name, token_hash=_hash(token), role=role)
+
+    def keep(self, name: str, token: str, role: Role) -> bool:
+        """Make a token that a setting gives valid under this name, unless it was so before; True when it was made.
+
+        One that was revoked or has ended stays so, for as long as the setting gives the same text; another text takes
+        its place. Any number of processes may do this at once.
+
+        Raises:
+            InvalidInputError: It is no token of ours.
+            ConflictError: It is the token of another name.
+        """
+        _check_name(name)
+        _check_token(token)
+        with self._database.write() as connection:
+            kept = storage.replace_token(self._database, connection, name=name, token_hash=_hash(token), role=role)
+            if kept:
+                record_audit(
+                    connection,
+                    actor=BY_SETTING,
+                    action="token.create",
+                    target_type="token",
+                    target_id=name,
+                    details={"role": role},
+                )
+        return kept
 
     def authenticate(self, authorization: str | None) -> Actor:
         """Return who sent this `Authorization` header.
@@ -91,7 +116,7 @@ class Tokens:
         if authorization is None:
             raise NotAuthenticatedError("this call needs the header Authorization: Bearer <token>")
         bearer = _BEARER.fullmatch(authorization)
-        if bearer and _TOKEN.fullmatch(bearer[1]):
+        if bearer and is_token(bearer[1]):
             token_hash = _hash(bearer[1])
             with self._database.read() as connection:
                 stored = storage.token_by_hash(connection, token_hash)
@@ -118,6 +143,11 @@ class Tokens:
 
 def _hash(token: str) -> str:
     return hashlib.sha256(token.encode("ascii")).hexdigest()
+
+
+def _check_token(token: str) -> None:
+    if not is_token(token):
+        raise InvalidInputError("token", f"must be {TOKEN_FORM}")
 
 
 def _check_name(name: str) -> None:

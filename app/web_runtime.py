@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from app.analyses import Analyses
 from app.approval import Approvals
+from app.bootstrap_token import BootstrapToken
 from app.breaker_control import BreakerControl
 from app.breaker_status import BreakerStatus
 from app.dead_letters import DeadLetters
@@ -32,6 +33,7 @@ class WebRuntime(Runtime):
     breaker_control: BreakerControl
     breaker_status: BreakerStatus
     tokens: Tokens
+    bootstrap_token: BootstrapToken
     webhooks: Webhooks
     health: HealthChecks
     diagnostics: Diagnostics
@@ -56,6 +58,7 @@ def build_web_runtime(settings: Settings) -> WebRuntime:
     # Levels are the same for all processes, so only one kind of process tells them.
     levels = Levels(shared.database, shared.redis, shared.breakers, settings.jobs, settings.web)
     shared.metrics.registry.register(levels)
+    tokens = Tokens(shared.database)
     breaker_status = BreakerStatus(shared.database, shared.breakers)
     in_place = InPlaceRuns(
         shared.executor, shared.metrics, via=RunVia.SYNC, limits={JobKind.PHASE1: settings.web.in_place_runs}
@@ -70,7 +73,8 @@ def build_web_runtime(settings: Settings) -> WebRuntime:
         dead_letters=DeadLetters(shared.database, shared.announcer, settings.jobs, shared.metrics),
         breaker_control=BreakerControl(shared.database, shared.breakers),
         breaker_status=breaker_status,
-        tokens=Tokens(shared.database),
+        tokens=tokens,
+        bootstrap_token=BootstrapToken(tokens, settings.web.bootstrap_admin_token),
         webhooks=Webhooks(shared.database, shared.webhooks_outbound.check_target),
         health=health,
         diagnostics=Diagnostics(shared.database, health, breaker_status, settings.jobs),

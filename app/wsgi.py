@@ -37,5 +37,7 @@ def create() -> Flask:
 
 def _join(runtime: WebRuntime) -> None:
     runtime.breakers.start()
-    if wait_for_schema(runtime.database, threading.Event()):
+    never = threading.Event()
+    if wait_for_schema(runtime.database, never):
+        runtime.bootstrap_token.keep(never)
         runtime.membership.join(is_well=lambda: True)

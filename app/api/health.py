@@ -52,8 +52,10 @@ def tell_live() -> Alive:
 def tell_ready() -> tuple[Readiness, int]:
     """Tell whether this process can serve."""
     database, redis = runtime().health.database(), runtime().health.redis()
-    readiness = Readiness(status="ready" if database.ok else "not_ready", database=database.status, redis=redis.status)
-    return readiness, HTTPStatus.OK if database.ok else HTTPStatus.SERVICE_UNAVAILABLE
+    # Whoever waits for readiness may use the token of the settings next.
+    is_ready = database.ok and runtime().bootstrap_token.is_done
+    readiness = Readiness(status="ready" if is_ready else "not_ready", database=database.status, redis=redis.status)
+    return readiness, HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE
 
 
 @operation(health, "GET", "/redis", access="public", answers={200: Connected, 503: NotConnected})

@@ -58,6 +58,6 @@ def _database() -> Iterator[tuple[Database, str]]:
     settings = load_settings().database
     database = Database(settings)
     try:
-        yield database, masked_url(settings.url.get_secret_value())
+        yield database, masked_url(settings.full_url.get_secret_value())
     finally:
         database.close()

@@ -48,6 +48,7 @@ SUMMARIES: dict[str, dict[str, str]] = {
         "worker": "Run jobs.",
         "scheduler": "Bring back lost jobs and deliver events.",
         "relay": "Send alerts and events to Slack.",
+        "health": "Ask the process of this container how it is.",
     },
 }
 

@@ -91,7 +91,7 @@ def _client(
     timeout_seconds: float,
     wait_seconds: float,
 ) -> MeasuredRedis:
-    url = settings.url.get_secret_value()
+    url = settings.full_url.get_secret_value()
     options: dict[str, Any] = {}
     if url.startswith("rediss://"):
         options["ssl_check_hostname"] = settings.tls_check_hostname

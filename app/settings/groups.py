@@ -12,6 +12,8 @@ from pydantic_settings import NoDecode
 from app.domain.agent_timeouts import TimeoutMode
 from app.domain.jobs import JobKind
 from app.domain.timeout_rule import zone_of
+from app.domain.token_form import TOKEN_FORM, is_token
+from app.settings.credentials import with_credentials
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Count = Annotated[int, Field(ge=1)]
@@ -31,6 +33,8 @@ class DatabaseSettings(Group):
 
     url: SecretStr = SecretStr("sqlite:///var/marketplace.db")
     """Where the data is: `sqlite:///PATH` for one machine, `postgresql://USER:PASSWORD@HOST/NAME` for several."""
+    password: Annotated[SecretStr, Field(min_length=1)] | None = None
+    """The password for a URL without one, as it is: nothing in it needs percent-encoding."""
     pool_size: Annotated[int, Field(ge=1, le=200)] = 20
     """Most connections that one process opens."""
     lock_timeout_seconds: Seconds = 5.0
@@ -44,12 +48,26 @@ class DatabaseSettings(Group):
             raise ValueError("must begin with sqlite:///, postgresql:// or postgres://")
         return value
 
+    @property
+    def full_url(self) -> SecretStr:
+        """The URL with its password, wherever that came from."""
+        return _full_url(self.url, None, self.password)
+
+    @model_validator(mode="after")
+    def _has_one_password(self) -> DatabaseSettings:
+        _full_url(self.url, None, self.password)
+        return self
+
 
 class RedisSettings(Group):
     """Redis or Valkey."""
 
     url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
     """The server: `redis://`, `rediss://` (TLS) or `unix://`, with user, password and database number."""
+    username: Annotated[str, Field(min_length=1)] | None = None
+    """The user for a URL without one, as it is; Redis' own `default` when empty."""
+    password: Annotated[SecretStr, Field(min_length=1)] | None = None
+    """The password for a URL without one, as it is: nothing in it needs percent-encoding."""
     namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9:_{}-]{1,64}$")] = "{marketplace}"
     """Prefix of every key. The braces keep all keys in one slot of a cluster."""
     pool_max_connections: Annotated[int, Field(ge=1, le=50)] = 50
@@ -77,6 +95,16 @@ class RedisSettings(Group):
         if urlsplit(value.get_secret_value()).scheme not in {"redis", "rediss", "unix"}:
             raise ValueError("must begin with redis://, rediss:// (TLS) or unix://")
         return value
+
+    @property
+    def full_url(self) -> SecretStr:
+        """The URL with its user and password, wherever these came from."""
+        return _full_url(self.url, self.username, self.password)
+
+    @model_validator(mode="after")
+    def _has_one_password(self) -> RedisSettings:
+        _full_url(self.url, self.username, self.password)
+        return self
 
 
 class WebSettings(Group):
@@ -106,6 +134,16 @@ class WebSettings(Group):
     """How long a scrape waits for the levels of the database and of Redis; those that come later are left out."""
     levels_cache_seconds: Annotated[float, Field(ge=0, le=60)] = 1.0
     """For how long levels that were read are told again, so that many scrapes cost the sources no more than one."""
+    bootstrap_admin_token: SecretStr | None = None
+    """A token of the role `admin` that is valid from the first start on, under the name `bootstrap-admin`: for
+    installations whose first token comes from a store of secrets. Revoked, it stays so; another text replaces it."""
+
+    @field_validator("bootstrap_admin_token")
+    @classmethod
+    def _is_token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not is_token(value.get_secret_value()):
+            raise ValueError(f"must be {TOKEN_FORM}")
+        return value
 
 
 class ProcessSettings(Group):
@@ -361,3 +399,8 @@ class LogSettings(Group):
     @classmethod
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
+
+
+def _full_url(url: SecretStr, username: str | None, password: SecretStr | None) -> SecretStr:
+    plain = None if password is None else password.get_secret_value()
+    return SecretStr(with_credentials(url.get_secret_value(), username=username, password=plain))

@@ -57,7 +57,7 @@ class Database:
         # lock of our own wakes the next one at once.
         self._writer = threading.Lock()
         self._clock = clock
-        engine = self._create_engine(normal_url(settings.url.get_secret_value()), settings)
+        engine = self._create_engine(normal_url(settings.full_url.get_secret_value()), settings)
         self.engine = engine.execution_options(**{_NOTICES_OF: notices_of})
 
     @property

@@ -68,9 +68,25 @@ def insert_token(
 
 def upsert_token(database: Database, connection: Connection, *, name: str, token_hash: str, role: Role) -> None:
     """Make the token of this name the given one: valid, without an end."""
-    values = {"token_hash": token_hash, "role": role, "expires_at": None, "revoked_at": None}
+    values = _valid(token_hash, role)
     statement = database.insert(api_tokens).values(id=uuid4(), name=name, created_at=now_plus(), **values)
     connection.execute(statement.on_conflict_do_update(index_elements=[api_tokens.c.name], set_=values))
+
+
+def replace_token(database: Database, connection: Connection, *, name: str, token_hash: str, role: Role) -> bool:
+    """Make the token of this name the given one, unless it is that already, valid or not; True when it was not.
+
+    Raises:
+        ConflictError: Another name has this token.
+    """
+    values = {**_valid(token_hash, role), "created_at": now_plus()}
+    statement = database.insert(api_tokens).values(id=uuid4(), name=name, **values)
+    replaced = connection.scalar(
+        statement.on_conflict_do_update(
+            index_elements=[api_tokens.c.name], set_=values, where=api_tokens.c.token_hash != token_hash
+        ).returning(api_tokens.c.id)
+    )
+    return replaced is not None
 
 
 def token_by_hash(connection: Connection, token_hash: str) -> StoredToken | None:
@@ -94,6 +110,11 @@ def revoke_token(connection: Connection, name: str) -> bool:
 def all_tokens(connection: Connection) -> Sequence[StoredToken]:
     """Return every token, by name."""
     return [_stored(row) for row in connection.execute(_SELECT.order_by(api_tokens.c.name))]
+
+
+def _valid(token_hash: str, role: Role) -> dict[str, Any]:
+    """Return the columns of a token that is valid without an end."""
+    return {"token_hash": token_hash, "role": role, "expires_at": None, "revoked_at": None}
 
 
 _SELECT = select(

@@ -54,6 +54,9 @@ _SLACK = ("relay.slack_webhook_url", "relay.slack_bot_token")
 #: Time beyond a process's own limit for finishing its work.
 _STOP_MARGIN_SECONDS = 5.0
 
+#: What belongs to the URL of a Redis that the settings name.
+_REDIS_LOGIN = {"MARKETPLACE_REDIS__USERNAME", "MARKETPLACE_REDIS__PASSWORD"}
+
 
 @dataclass(frozen=True)
 class Ports:
@@ -146,7 +149,11 @@ class Stack:
         self.observers = (
             Observers.planned(observers, self._monitoring(), data.path / "observing") if observers else None
         )
-        self._environment = {**self._system, **settings_part(environment), **self._overrides()}
+        given = settings_part(environment)
+        if ports.valkey:
+            # The embedded Valkey has a password of its own, in its URL.
+            given = {name: value for name, value in given.items() if name.removesuffix("_FILE") not in _REDIS_LOGIN}
+        self._environment = {**self._system, **given, **self._overrides()}
 
     @property
     def servers(self) -> str:

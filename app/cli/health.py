@@ -1,0 +1,91 @@
+"""`marketplace health`: for the health checks of containers, which ask the process that runs beside them.
+
+It imports as little as it can: a check runs every few seconds, on the share of CPU of the process that it asks.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+from http import HTTPStatus
+from typing import Literal
+
+import click
+
+from app.cli.exit_codes import ExitCode
+from app.domain.errors import ConfigurationError
+from app.failpoints import FAILPOINT_VARIABLE
+from app.settings import Settings, load_settings
+
+Role = Literal["web", "worker", "scheduler", "relay"]
+
+#: Longer than any process takes to see that what it depends on does not answer.
+_PATIENCE_SECONDS = 3.0
+
+#: Where a process listens on every address, it is asked at the loopback one.
+_LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- compared, not listened on
+
+#: What tells whether a process can serve, and what tells whether only a restart would help.
+_READY = {"web": "/api/health/ready", "worker": "/live", "scheduler": "/live", "relay": "/health/ready"}
+_LIVE = _READY | {"web": "/api/health/live", "relay": "/health/live"}
+
+
+@click.command
+@click.argument("role", type=click.Choice(list(_READY)))
+@click.option("--live", is_flag=True, help="Ask only whether it lives, not whether it can serve (web, relay).")
+@click.pass_context
+def health(context: click.Context, *, role: Role, live: bool) -> None:
+    """Ask the process of this container how it is; exit 0 when it is well, 1 when not.
+
+    Worker and scheduler answer on their metrics port, which must be set.
+    """
+    try:
+        host, port = _address(load_settings(ignoring=FAILPOINT_VARIABLE), role)
+    except ConfigurationError as error:
+        # Whoever reads the state of a container sees one line, and Docker keeps every code but 0 and 1 for itself.
+        well, words = False, "; ".join(str(error).splitlines())
+    else:
+        well, words = ask(host, port, (_LIVE if live else _READY)[role])
+    click.echo(f"{role}: {words}")
+    if not well:
+        context.exit(ExitCode.FAILED)
+
+
+def ask(host: str, port: int, path: str) -> tuple[bool, str]:
+    """Return whether the process behind this address is well, and its own words on one line."""
+    host = _LOOPBACK.get(host, host)
+    connection = http.client.HTTPConnection(host, port, timeout=_PATIENCE_SECONDS)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status == HTTPStatus.OK, _words(answer.status, answer.read())
+    except (OSError, http.client.HTTPException) as error:
+        return False, f"does not answer at {host}:{port} ({type(error).__name__})"
+    finally:
+        connection.close()
+
+
+def _address(settings: Settings, role: Role) -> tuple[str, int]:
+    if role == "web":
+        return settings.web.host, settings.web.port
+    if role == "relay":
+        return settings.relay.host, settings.relay.port
+    own = settings.worker if role == "worker" else settings.scheduler
+    if not own.metrics_port:
+        raise ConfigurationError(f"MARKETPLACE_{role.upper()}__METRICS_PORT: is not set, so nobody can be asked")
+    return own.metrics_host, own.metrics_port
+
+
+def _words(status: int, body: bytes) -> str:
+    try:
+        told = json.loads(body)
+    except ValueError:
+        return f"HTTP {status}"
+    if not isinstance(told, dict) or "status" not in told:
+        return f"HTTP {status}"
+    rest = [f"{name} {_listed(value)}" for name, value in told.items() if name != "status" and value]
+    return " ".join(f"{told['status']}{': ' if rest else ''}{', '.join(rest)}".split())
+
+
+def _listed(value: object) -> str:
+    return "; ".join(map(str, value)) if isinstance(value, list) else str(value)
