@@ -27,14 +27,14 @@ _MISSED = 6
 _PARTS = ("hints", "roles", "worker")
 
 #: Threads for analyses, and seconds that agents take.
-_ROUNDS = ((8, 0.25), (8, 1.0), (8, 4.0), (64, 4.0))
+_ROUNDS = ((8, 0.25), (8, 1.0), (8, 4.0), (32, 4.0))
 
 
 @click.command
 @click.option("--part", "parts", multiple=True, type=click.Choice(_PARTS), help="Default: all.")
-@click.option("--hints", "hints", multiple=True, type=int, default=(200, 10_000, 50_000), show_default=True)
-@click.option("--plans", default=1500, show_default=True, help="Plans of each way.")
-@click.option("--rate", default=20.0, show_default=True, help="Plans a second.")
+@click.option("--hints", "hints", multiple=True, type=int, default=(200, 2_000, 100_000), show_default=True)
+@click.option("--plans", default=600, show_default=True, help="Plans of each way.")
+@click.option("--rate", default=10.0, show_default=True, help="Plans a second.")
 @click.option("--idle", default=30.0, show_default=True, help="Seconds for which the idle stack is watched.")
 @click.option("--round", "rounds", multiple=True, type=(int, float), default=_ROUNDS, help="Threads, seconds.")
 @click.option("--phase1", default=1000, show_default=True, help="Phase 1 jobs that one worker works off.")

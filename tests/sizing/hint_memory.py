@@ -24,6 +24,9 @@ from worker.sweeper import Sweeper
 #: Rounds of the sweeper: once the queue is full, more rounds send nothing.
 _ROUNDS = 5
 
+#: Rows of more jobs take long to write, and show nothing else.
+_MOST_SEEDED = 10_000
+
 
 @dataclass(frozen=True)
 class HintMemory:
@@ -59,7 +62,7 @@ def hint_memory(database_url: str, redis_url: str, *, counts: Sequence[int]) -> 
         by_api = [_announced(client, count) for count in counts]
         seeded: list[UUID] = []
         by_scheduler = []
-        for count in counts:
+        for count in (number for number in counts if number <= _MOST_SEEDED):
             seeded += seed_jobs(database, count - len(seeded), seed=count)
             by_scheduler.append(_swept(database, client, count))
         client.flushall()
