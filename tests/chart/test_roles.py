@@ -13,6 +13,7 @@ import yaml
 
 from alerting.relay import check_settings
 from app.settings import known_names, load_settings
+from deploy.tools.places import Major
 from tests.chart.helm_cli import CHART, MAJORS
 from tests.chart.manifest_files import Object, container, env, mounts, pod_spec, pod_template, volumes
 from tests.chart.rendering import render
@@ -42,7 +43,7 @@ def _config(values: Mapping[str, Any] | None = None) -> dict[str, str]:
         ("relay", ["relay"], 8200),
     ],
 )
-def test_every_role_runs_one_command_of_one_image(role: str, arguments: list[str], port: int, helm: Any) -> None:
+def test_every_role_runs_one_command_of_one_image(role: str, arguments: list[str], port: int, helm: Major) -> None:
     found = container(_role(role, helm=helm))
     assert found["args"] == arguments
     assert "command" not in found
@@ -248,7 +249,9 @@ def test_the_relays_outbox_may_be_elsewhere(persistence: dict[str, Any], volume:
     assert not render(values).has("PersistentVolumeClaim", "demo-marketplace-relay")
 
 
-@pytest.mark.parametrize(("given", "expected"), [("", "fast"), ("slow", "slow"), ("-", "")], ids=["global", "own", "none"])
+@pytest.mark.parametrize(
+    ("given", "expected"), [("", "fast"), ("slow", "slow"), ("-", "")], ids=["global", "own", "none"]
+)
 def test_the_storage_class_of_a_claim(given: str, expected: str) -> None:
     values = {"global": {"storageClass": "fast"}, "relay": {"persistence": {"storageClass": given}}}
     claim = render(values).one("PersistentVolumeClaim", "demo-marketplace-relay")
