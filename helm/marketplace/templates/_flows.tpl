@@ -4,10 +4,11 @@ Who talks to whom: one table, from which the NetworkPolicies of both ends follow
 
 {{/* YAML map from every part whose pods the release may have to whether it is on. */}}
 {{- define "marketplace.partsOn" -}}
-{{- range $part := list "worker" "quarantine" "scheduler" "relay" "valkey" "postgresql" "prometheus" "alertmanager" "grafana" "migrations" "tests" }}
+{{- range $part := list "worker" "quarantine" "scheduler" "relay" "valkey" "postgresql" "prometheus" "alertmanager" "grafana" "migrations" }}
 {{ $part }}: {{ (get $.Values $part).enabled }}
 {{- end }}
 web: true
+test: {{ .Values.tests.enabled }}
 demo-agents: {{ .Values.demo.enabled }}
 demo-slack: {{ .Values.demo.enabled }}
 {{- end -}}
@@ -30,9 +31,9 @@ demo-slack: {{ .Values.demo.enabled }}
 - {from: alertmanager, to: relay, port: 8200}
 - {from: grafana, to: prometheus, port: 9090}
 - {from: grafana, to: alertmanager, port: 9093}
-- {from: tests, to: web, port: 8000}
-- {from: tests, to: worker, port: 9101}
-- {from: tests, to: scheduler, port: 9102}
+- {from: test, to: web, port: 8000}
+- {from: test, to: worker, port: 9101}
+- {from: test, to: scheduler, port: 9102}
 {{- end -}}
 
 {{/* The port of a URL, said or implied. */}}
