@@ -118,9 +118,9 @@ def test_the_flows_within_the_release() -> None:
         ("alertmanager", "relay", 8200),
         ("grafana", "prometheus", 9090),
         ("grafana", "alertmanager", 9093),
-        ("tests", "web", 8000),
-        ("tests", "worker", 9101),
-        ("tests", "scheduler", 9102),
+        ("test", "web", 8000),
+        ("test", "worker", 9101),
+        ("test", "scheduler", 9102),
     }
 
 
@@ -137,14 +137,14 @@ def test_the_ports_of_the_flows_are_those_of_the_containers() -> None:
 
 def test_the_pod_of_helm_test_may_ask_whom_it_asks() -> None:
     rendered = render()
-    arguments = containers(rendered.one("Pod", "demo-marketplace-tests"))[0]["args"]
+    arguments = containers(rendered.one("Pod", "demo-marketplace-test"))[0]["args"]
     asked = re.findall(r"--metrics=http://demo-marketplace-(\w+)-metrics\.ops\.svc:(\d+)/", " ".join(arguments))
-    allowed = {(end, str(port)) for start, end, port in _flows(rendered, "egress", "to") if start == "tests"}
+    allowed = {(end, str(port)) for start, end, port in _flows(rendered, "egress", "to") if start == "test"}
     assert len(asked) == 3
     assert set(asked) == allowed
 
 
-@pytest.mark.parametrize("part", [*_JOBS, "relay", "migrations", "tests", "prometheus", "alertmanager", "grafana"])
+@pytest.mark.parametrize("part", [*_JOBS, "relay", "migrations", "test", "prometheus", "alertmanager", "grafana"])
 def test_who_connects_may_ask_the_name_service_of_the_cluster(part: str) -> None:
     rule = _policy(part)["egress"][0]
     assert [(port["port"], port["protocol"]) for port in rule["ports"]] == [(53, "UDP"), (53, "TCP")]
