@@ -34,6 +34,8 @@ spec:
     spec:
       automountServiceAccountToken: false
       enableServiceLinks: false
+      # Prometheus writes what it has in memory before it ends.
+      terminationGracePeriodSeconds: 60
       {{- with include "marketplace.imagePullSecrets" $root }}
       {{- . | nindent 6 }}
       {{- end }}
