@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from app.settings import DatabaseSettings
 from deploy.artifacts.terraform_readme import blocks
 from deploy.local.valkey import write_valkey_config
+from deploy.tools.places import Major
 from tests.chart.helm_cli import MAJORS
 from tests.chart.manifest_files import Object, container, env, mounts, pod_spec, volumes
 from tests.chart.rendering import refused, render
@@ -64,7 +65,7 @@ def _max_connections(values: Mapping[str, Any] | None = None) -> int:
 
 @pytest.mark.parametrize("helm", MAJORS)
 @pytest.mark.parametrize(("name", "port"), [("valkey", 6379), ("postgresql", 5432)])
-def test_a_bundled_store_is_one_pod_with_a_disk_behind_a_service(name: str, port: int, helm: Any) -> None:
+def test_a_bundled_store_is_one_pod_with_a_disk_behind_a_service(name: str, port: int, helm: Major) -> None:
     rendered = render(helm=helm)
     server = rendered.one("StatefulSet", f"demo-marketplace-{name}")
     service = rendered.one("Service", f"demo-marketplace-{name}")
@@ -166,7 +167,7 @@ def test_the_images_are_the_projects_own_with_fixed_versions() -> None:
 
 
 def test_valkey_is_configured_as_in_the_local_stack(tmp_path: Path) -> None:
-    local = _directives(write_valkey_config(tmp_path, port=6379, password="x").read_text(encoding="utf-8"))  # noqa: S106
+    local = _directives(write_valkey_config(tmp_path, port=6379, password="x").read_text(encoding="utf-8"))
     data = render().one("ConfigMap", "demo-marketplace-valkey")["data"]
     bundled = _directives(data["valkey.conf"])
     different = {"bind", "dir", "requirepass", "include", "maxmemory"}
@@ -200,7 +201,7 @@ def test_postgresql_keeps_its_data_in_a_subdirectory_with_checksums() -> None:
     assert env(server)["POSTGRES_PASSWORD_FILE"] == "/etc/postgresql-password/password"
     assert "--data-checksums" in env(server)["POSTGRES_INITDB_ARGS"]
     assert "scram-sha-256" in env(server)["POSTGRES_INITDB_ARGS"]
-    assert {"/var/lib/postgresql/data", "/var/run/postgresql", "/tmp", "/dev/shm"} < mounts(server).keys()  # noqa: S108
+    assert {"/var/lib/postgresql/data", "/var/run/postgresql", "/tmp", "/dev/shm"} < mounts(server).keys()
 
 
 def test_postgresql_is_ready_only_when_it_answers_over_tcp() -> None:

@@ -184,4 +184,17 @@ externalDatabase.tls.caSecret: is looked at only with externalDatabase.tls.mode:
 {{- if and .Values.grafana.enabled (not (include "marketplace.prometheusUrl" .)) }}
 grafana.enabled: needs prometheus.enabled or externalPrometheus.url, where its data come from
 {{- end }}
+{{- with .Values.grafana.ingress }}
+{{- if and .enabled (not .hosts) }}
+grafana.ingress.hosts: is empty; grafana.ingress.enabled needs a host
+{{- end }}
+{{- if and .enabled (not $.Values.grafana.enabled) }}
+grafana.ingress.enabled: needs grafana.enabled
+{{- end }}
+{{- end }}
+{{- with .Values.alertmanager.email }}
+{{- if and .to (not (and .from .smarthost)) }}
+alertmanager.email.to: needs alertmanager.email.from and alertmanager.email.smarthost
+{{- end }}
+{{- end }}
 {{- end -}}
