@@ -7,6 +7,7 @@ from pathlib import Path
 
 from alerting.alertmanager import alertmanager_file
 from deploy.artifacts.chart_files import CHART_FILES
+from deploy.artifacts.chart_readme import chart_readme
 from deploy.artifacts.grafana_files import GRAFANA_FILES
 from deploy.artifacts.message_files import MESSAGE_FILES
 from deploy.artifacts.pages import PAGES
@@ -28,6 +29,7 @@ FILES: Mapping[str, Callable[[], str]] = {
     f"alerting/generated/{ALERT_FILE}": alert_document,
     f"alerting/generated/{ALERTMANAGER_FILE}": alertmanager_file,
     "deploy/terraform/elasticache/README.md": terraform_readme,
+    "helm/marketplace/README.md": chart_readme,
 }
 
 

@@ -4,7 +4,7 @@ wrong is the schema's.
 */}}
 {{- define "marketplace.validate" -}}
 {{- $problems := list -}}
-{{- range list "marketplace.problems.settings" "marketplace.problems.roles" "marketplace.problems.servers" "marketplace.problems.monitoring" -}}
+{{- range list "marketplace.problems.settings" "marketplace.problems.roles" "marketplace.problems.servers" "marketplace.problems.monitoring" "marketplace.problems.stores" "marketplace.problems.scaling" "marketplace.problems.flows" -}}
 {{- range include . $ | splitList "\n" -}}
 {{- with trim . -}}
 {{- $problems = append $problems . -}}
