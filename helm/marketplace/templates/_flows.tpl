@@ -32,6 +32,8 @@ demo-slack: {{ .Values.demo.enabled }}
 - {from: grafana, to: prometheus, port: 9090}
 - {from: grafana, to: alertmanager, port: 9093}
 - {from: test, to: web, port: 8000}
+- {from: test, to: worker, port: 9101}
+- {from: test, to: scheduler, port: 9102}
 {{- end -}}
 
 {{/* The port of a URL, said or implied. */}}
