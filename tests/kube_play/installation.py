@@ -33,6 +33,8 @@ _FETCH = "import sys, urllib.request as r; print(r.urlopen(r.Request(*sys.argv[1
 #: `podman kube play` of one pod, on a busy machine.
 _PLAY_SECONDS = 60.0
 
+_READY_SECONDS = 45.0
+
 #: Components that start before the others, which wait for them anyhow.
 _FIRST = ("postgresql", "valkey")
 
@@ -98,7 +100,10 @@ def installed(engine: Engine, values: Mapping[str, Any]) -> Iterator[Installatio
         for pod in sorted(pods, key=lambda pod: pod.component not in _FIRST):
             _play(engine, pod, network, folder)
         with _restarting(installation):
-            wait_until(lambda: _is_ready(installation), seconds=90, what=f"readiness; {_state(installation)}")
+            try:
+                wait_until(lambda: _is_ready(installation), seconds=_READY_SECONDS, what="readiness")
+            except AssertionError as error:
+                raise AssertionError(f"{error}\n{_state(installation)}") from None
             yield installation
     finally:
         _remove(engine, network, folder)
@@ -149,7 +154,11 @@ def _is_ready(installation: Installation) -> bool:
 
 
 def _state(installation: Installation) -> str:
-    return "pods: " + ", ".join(pod.name for pod in installation.pods)
+    told = []
+    for pod in installation.pods:
+        state = installation.inspect(pod)["State"]
+        told.append(f"{pod.name}: {state['Status']} {state['ExitCode']}\n{installation.logs(pod)[-1500:]}")
+    return "\n".join(told)
 
 
 def _admin_token(rendered: Rendered) -> str:

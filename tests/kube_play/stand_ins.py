@@ -74,6 +74,10 @@ def _lay_out(repository: str, root: Path) -> None:
         name = repository.rpartition("/")[2]
         # The base's /bin is a link to this folder.
         _put(_program(f"prometheus-{name}", name), root / "usr/bin" / name)
+        # Debian keeps what Alertmanager's makers build in: templates of notifications.
+        templates = Path("/usr/share/prometheus") / name
+        if templates.is_dir():
+            shutil.copytree(templates, root / templates.relative_to("/"), ignore_dangling_symlinks=True)
 
 
 def _lay_out_postgresql(root: Path) -> None:

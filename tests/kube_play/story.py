@@ -30,7 +30,7 @@ def approve(installation: Installation, *, asks_agent: bool = False) -> str:
         # Without a first phase, an agent must be asked for one.
         body["planData"]["phases"] = []  # type: ignore[index]  # it is a plan
     plan_id = installation.api("POST", "/api/marketplace/analysis/import", json=body)["planId"]
-    answer = installation.api("PATCH", f"/api/marketplace/analysis/{plan_id}", json={"status": "approved"})
+    answer = installation.api("PATCH", f"/api/marketplace/analysis/{plan_id}", json={"action": "approve"})
     return str(answer["jobId"])
 
 
@@ -39,7 +39,7 @@ def completed(installation: Installation, job_id: str, *, seconds: float) -> Map
 
     def look() -> Mapping[str, Any] | None:
         job: Mapping[str, Any] = installation.api("GET", f"/api/marketplace/jobs/{job_id}")
-        assert job["status"] not in {"failed", "dead_letter"}, job
+        assert job["status"] != "failed", job
         return job if job["status"] == "completed" else None
 
     return wait_until(look, seconds=seconds, what=f"job {job_id}")
@@ -119,7 +119,7 @@ def _runs(installation: Installation, job_id: str) -> Pod:
 
     def look() -> Pod | None:
         job = installation.api("GET", f"/api/marketplace/jobs/{job_id}")
-        if job["status"] != "running":
+        if job["status"] != "active":
             return None
         for pod in installation.of("worker"):
             try:
