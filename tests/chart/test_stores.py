@@ -185,14 +185,20 @@ def test_a_change_of_valkeys_configuration_restarts_it() -> None:
         found: str = _server("valkey", values)["spec"]["template"]["metadata"]["annotations"]["checksum/config"]
         return found
 
-    assert checksum() != checksum({"valkey": {"maxMemory": "512mb"}})
+    assert checksum() != checksum({"valkey": {"maxMemory": "128mb"}})
     assert checksum() == checksum({"worker": {"replicas": 5}})
 
 
-def test_valkey_may_use_less_memory_than_its_container_has() -> None:
-    # Rewriting its file, it copies the pages that are written meanwhile.
+@pytest.mark.parametrize("limit", ["255Mi", "260M", "0.2Gi"])
+def test_a_valkey_that_would_be_killed_before_it_is_full_is_refused(limit: str) -> None:
+    # Half as much again is there by default: while it rewrites its file, what changes is there twice.
     assert container(_server("valkey"))["resources"]["limits"]["memory"] == "384Mi"
-    assert 256 * 1.5 <= 384
+    assert "valkey.maxMemory" in refused({"valkey": {"resources": {"limits": {"memory": limit}}}})
+
+
+@pytest.mark.parametrize("limit", ["1Gi", "300M", None])
+def test_a_valkey_with_room_or_without_a_limit_is_taken(limit: str | None) -> None:
+    assert _server("valkey", {"valkey": {"resources": {"limits": {"memory": limit}}}})
 
 
 def test_postgresql_keeps_its_data_in_a_subdirectory_with_checksums() -> None:

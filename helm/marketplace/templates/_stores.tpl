@@ -89,9 +89,21 @@ PostgreSQL keeps for superusers.
 {{- $total -}}
 {{- end -}}
 
+{{/* Bytes of an amount of memory, as Kubernetes or Valkey writes it; 0 for what neither does. */}}
+{{- define "marketplace.bytes" -}}
+{{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "kb" 1024 "mb" 1048576 "gb" 1073741824 -}}
+{{- $text := include "marketplace.text" . -}}
+{{- mulf (regexFind "^[0-9.]+" $text | float64) (get $units (regexReplaceAll "^[0-9.]+" $text "") | default 0) | int64 -}}
+{{- end -}}
+
 {{/* One problem a line. */}}
 {{- define "marketplace.problems.stores" -}}
 {{- $values := .Values -}}
+{{- $limit := dig "limits" "memory" "" $values.valkey.resources | include "marketplace.bytes" | int64 -}}
+{{- $data := include "marketplace.bytes" $values.valkey.maxMemory | int64 -}}
+{{- if and $values.valkey.enabled (gt $limit 0) (gt $data $limit) }}
+valkey.maxMemory: {{ $values.valkey.maxMemory }} is more than valkey.resources.limits.memory ({{ $values.valkey.resources.limits.memory }}): it would be killed before it could refuse
+{{- end }}
 {{- if and $values.postgresql.enabled $values.postgresql.maxConnections (lt (int $values.postgresql.maxConnections) (include "marketplace.poolConnections" . | int)) }}
 postgresql.maxConnections: the pools of all processes may open {{ include "marketplace.poolConnections" . }} connections; raise it, or lower MARKETPLACE_DATABASE__POOL_SIZE in settings
 {{- end }}
