@@ -61,12 +61,16 @@ wrong is the schema's.
   "MARKETPLACE_RELAY__SLACK_CHANNEL" "relay.slack.channel"
   "MARKETPLACE_RELAY__SECOND_URL" "relay.secondWebhook.existingSecret"
 -}}
+{{- $known := .Files.Get "files/settings.json" | fromJson -}}
 {{- range $name := keys .Values.settings | sortAlpha -}}
-{{- with get $elsewhere (trimSuffix "_FILE" $name) | default (get $elsewhere $name) }}
+{{- $bare := ternary $name (trimSuffix "_FILE" $name) (hasKey $known $name) -}}
+{{- with get $elsewhere $bare }}
 settings.{{ $name }}: this one belongs to {{ . }}
 {{- else }}
-{{- if regexMatch "^MARKETPLACE_RELAY__SLACK_WEBHOOK_URL_(INFO|WARNING|CRITICAL)$" $name }}
-settings.{{ $name }}: a secret does not belong into values; give it with relay.extraEnv and secretKeyRef
+{{- if not (hasKey $known $bare) }}
+settings.{{ $name }}: no such setting
+{{- else if and (get $known $name) (not (hasSuffix "_FILE" $name)) }}
+settings.{{ $name }}: a secret does not belong into values; give it with extraEnv and secretKeyRef
 {{- end }}
 {{- end }}
 {{- end }}
