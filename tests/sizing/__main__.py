@@ -73,7 +73,7 @@ def sizing(
             _tell(f"roles: idle for {idle:g} s, then {plans} plans of each way, {rate:g} a second")
             costs = role_costs(_new(directory / "roles"), postgres, count=plans, rate=rate, idle_seconds=idle)
             tables = {way: loaded.tables for way, loaded in costs.loaded.items()}
-            sections += [tables_section(tables, count=plans), *role_sections(costs)]
+            sections += [tables_section(tables), *role_sections(costs)]
         if "worker" in (parts or _PARTS):
             _tell(f"worker: {phase1} Phase 1 jobs, then analyses with {len(rounds)} latencies of agents")
             rates = worker_rates(_new(directory / "worker"), postgres, rounds=rounds, phase1=phase1)

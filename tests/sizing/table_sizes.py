@@ -86,7 +86,7 @@ def written(database_url: str) -> Written:
         return Written(*map(float, row))
 
 
-def tables_section(measured: Mapping[str, Mapping[str, TableSize]], *, count: int) -> Section:
+def tables_section(measured: Mapping[str, Mapping[str, TableSize]]) -> Section:
     """Return what one plan with its jobs leaves behind, by the way that the plan took."""
     rows: list[Sequence[str]] = []
     for way, tables in measured.items():
@@ -101,7 +101,7 @@ def tables_section(measured: Mapping[str, Mapping[str, TableSize]], *, count: in
         rows.append((way, "**all**", f"**{total.rows:.1f}**", *(f"**{text}**" for text in _bytes(total))))
     return Section(
         "tables",
-        f"PostgreSQL: what one plan with its jobs leaves behind, mean of {count}",
+        "PostgreSQL: what one plan with its jobs leaves behind, on average",
         ("Way", "Table", "Rows", "Bytes of rows", "Bytes of indexes", "Bytes"),
         rows,
         {way: {name: asdict(size) for name, size in tables.items()} for way, tables in measured.items()},
