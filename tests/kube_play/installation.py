@@ -146,7 +146,7 @@ def _remove(engine: Engine, network: str, folder: Path) -> None:
     """Remove what was started, by the names that only this run has: its network's pods, its network, its folder."""
     told = engine.attempt("pod", "ps", f"--filter=network={network}", "--format={{.ID}}").stdout.split()
     if told:
-        engine.attempt("pod", "rm", "--force", "--time=1", *told)
+        engine.attempt("pod", "rm", "--force", "--time=0", *told, seconds=300)
     engine.attempt("network", "rm", "--force", network)
     shutil.rmtree(folder, ignore_errors=True)
 
