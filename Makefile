@@ -85,6 +85,10 @@ image-sizes: setup ## print the sizes of the image and of its parts
 sbom: setup setup-sbom ## write the image's bill of materials (CycloneDX 1.6) to var/reports/sbom.json
 	@$(BIN)/python -m deploy.image sbom var/reports/sbom.json
 
+.PHONY: kube-play
+kube-play: setup ## run the rendered chart in podman: approve a plan, kill workers, look at Prometheus, with a report
+	@$(BIN)/python -m tests.kube_play
+
 .PHONY: terraform
 terraform: setup ## check the Terraform module: format, validity, tests with a stand-in for AWS (needs terraform)
 	@$(BIN)/python -m deploy.terraform.check

@@ -11,8 +11,7 @@ import shutil
 import signal
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +27,18 @@ from tests.servers import free_port, wait_until
 
 _FULL_NAME = f"{RELEASE}-marketplace"
 
-_FETCH = "import sys, urllib.request as r; print(r.urlopen(r.Request(*sys.argv[1:2], method=sys.argv[2], data=sys.argv[3].encode() or None), timeout=5).read().decode())"
+#: Run with a URL, a method and a body; prints the answer.
+_FETCH = """
+import sys, urllib.request
+url, method, body = sys.argv[1:]
+asked = urllib.request.Request(url, method=method, data=body.encode() or None)
+print(urllib.request.urlopen(asked, timeout=5).read().decode())
+"""
 
 #: `podman kube play` of one pod, on a busy machine.
 _PLAY_SECONDS = 60.0
 
-_READY_SECONDS = 45.0
+_READY_SECONDS = 120.0
 
 #: Components that start before the others, which wait for them anyhow.
 _FIRST = ("postgresql", "valkey")
@@ -53,7 +58,7 @@ class Installation:
         """Return the pods of one component."""
         return [pod for pod in self.pods if pod.component == component]
 
-    def api(self, method: str, path: str, **options: Any) -> Any:
+    def api(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 -- JSON
         """Send a request through the published port, and return the JSON of its answer."""
         headers = {"Authorization": f"Bearer {self.token}"}
         answer = requests.request(method, f"{self.url}{path}", headers=headers, timeout=10, **options)
@@ -62,7 +67,6 @@ class Installation:
 
     def fetch(self, component: str, port: int, path: str, *, method: str = "GET", body: str = "") -> str:
         """Ask a server inside the network, from the first pod of a role of ours; return its answer."""
-        # A name with a dot at its end is looked up as it is.
         url = f"http://{_FULL_NAME}-{component}.{NAMESPACE}.svc:{port}{path}"
         return self.engine.run("exec", self.of("web")[0].container, "python", "-c", _FETCH, url, method, body)
 
@@ -142,7 +146,7 @@ def _remove(engine: Engine, network: str, folder: Path) -> None:
     """Remove what was started, by the names that only this run has: its network's pods, its network, its folder."""
     told = engine.attempt("pod", "ps", f"--filter=network={network}", "--format={{.ID}}").stdout.split()
     if told:
-        engine.attempt("pod", "rm", "--force", "--time=1", *told)
+        engine.attempt("pod", "rm", "--force", "--time=0", *told, seconds=300)
     engine.attempt("network", "rm", "--force", network)
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -62,8 +62,10 @@ def pods_of(objects: Iterable[Object], folder: Path, *, published: Mapping[str, 
     for (kind, name), workload in known.items():
         if kind not in _WORKLOADS or "helm.sh/hook" in workload["metadata"].get("annotations", {}):
             continue
-        for number in range(workload["spec"].get("replicas", 1)):
-            pods.append(_pod(workload, f"{name}-{number}", known, folder, port_of=published if number == 0 else {}))
+        pods += [
+            _pod(workload, f"{name}-{number}", known, folder, port_of=published if number == 0 else {})
+            for number in range(workload["spec"].get("replicas", 1))
+        ]
     return pods
 
 
@@ -78,7 +80,10 @@ def _pod(
     volumes = [*spec.get("volumes", ()), *({"name": claim, "emptyDir": {}} for claim in claims)]
     group = spec["securityContext"]["fsGroup"]
     spec["volumes"] = [
-        {"name": volume["name"], "hostPath": {"type": "Directory", "path": str(_laid(volume, folder / name, known, group))}}
+        {
+            "name": volume["name"],
+            "hostPath": {"type": "Directory", "path": str(_laid(volume, folder / name, known, group))},
+        }
         for volume in volumes
     ]
     (container,) = spec["containers"]
@@ -95,14 +100,12 @@ def _pod(
         for (kind, _), service in known.items()
         if kind == "Service" and service["spec"]["selector"].items() <= labels.items()
     ]
-    return Pod(
-        name, component, tuple(aliases), spec, tuple(known["ConfigMap", config] for config in sorted(wanted))
-    )
+    return Pod(name, component, tuple(aliases), spec, tuple(known["ConfigMap", config] for config in sorted(wanted)))
 
 
 def _laid(volume: Object, folder: Path, known: Mapping[tuple[str, str], Object], group: int) -> Path:
     """Lay the folder of a volume out, and return it."""
-    path = folder / volume["name"]
+    path = folder / str(volume["name"])
     path.mkdir(parents=True)
     sources = volume.get("projected", {}).get("sources", [volume])
     for source in sources:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from deploy.image.engine import EngineError
 from loadtest.plans import ready_plan
 from tests.kube_play.installation import Installation
 from tests.kube_play.pods import Pod
@@ -20,7 +19,7 @@ _AGENTS_PORT = 8100
 _PROMETHEUS_PORT = 9090
 
 #: A job that takes so long is in flight for certain when its worker is told to stop, and done within its grace.
-_SLOW_MS = 5000.0
+_SLOW_MS = 4000.0
 
 
 def approve(installation: Installation, *, asks_agent: bool = False) -> str:
@@ -42,7 +41,9 @@ def completed(installation: Installation, job_id: str, *, seconds: float) -> Map
         assert job["status"] != "failed", job
         return job if job["status"] == "completed" else None
 
-    return wait_until(look, seconds=seconds, what=f"job {job_id}")
+    job = wait_until(look, seconds=seconds, what=f"job {job_id}")
+    assert job is not None
+    return job
 
 
 def tasks_of(installation: Installation, job: Mapping[str, Any]) -> list[str]:
@@ -53,7 +54,7 @@ def tasks_of(installation: Installation, job: Mapping[str, Any]) -> list[str]:
 
 def slow_agent(installation: Installation, latency_ms: float = _SLOW_MS) -> None:
     """Let the simulated agent take its time; 0 makes it fast again."""
-    behaviour = {"mode": "slow", "latency_ms": latency_ms} if latency_ms else {"mode": "healthy", "latency_ms": 0}
+    behaviour = {"mode": "slow", "latencyMs": latency_ms} if latency_ms else {"mode": "healthy", "latencyMs": 0}
     path = f"/behaviour/{_AGENT}"
     installation.fetch("demo-agents", _AGENTS_PORT, path, method="PUT", body=json.dumps(behaviour))
 
@@ -71,7 +72,7 @@ def stop_worker_during_job(installation: Installation, number: signal.Signals) -
     return job, time.monotonic() - started
 
 
-def prometheus(installation: Installation, path: str) -> Any:
+def prometheus(installation: Installation, path: str) -> Any:  # noqa: ANN401 -- JSON
     """Return the data of an answer of the chart's Prometheus."""
     return json.loads(installation.fetch("prometheus", _PROMETHEUS_PORT, f"/api/v1/{path}"))["data"]
 
@@ -82,6 +83,22 @@ def targets(installation: Installation) -> dict[str, list[str]]:
     for target in prometheus(installation, "targets?state=active")["activeTargets"]:
         found.setdefault(target["labels"]["job"], []).append(target["health"])
     return found
+
+
+def wait_for_targets(installation: Installation) -> None:
+    """Wait until every target is up; a worker that was killed comes back by itself."""
+
+    def all_up() -> bool:
+        found = targets(installation)
+        return bool(found) and all(state == "up" for states in found.values() for state in states)
+
+    wait_until(all_up, seconds=60, what="targets that are all up")
+
+
+def jobs_seen(installation: Installation) -> float:
+    """Return how many attempts of jobs the chart's Prometheus has counted, waiting for the scrape that brings them."""
+    query = "sum(marketplace_job_duration_seconds_count)"
+    return wait_until(lambda: value(installation, query), seconds=30, what="an attempt in Prometheus")
 
 
 def broken_rules(installation: Installation) -> tuple[int, list[str]]:
@@ -121,13 +138,9 @@ def _runs(installation: Installation, job_id: str) -> Pod:
         job = installation.api("GET", f"/api/marketplace/jobs/{job_id}")
         if job["status"] != "active":
             return None
-        for pod in installation.of("worker"):
-            try:
-                hostname = installation.engine.run("exec", pod.container, "hostname").strip()
-            except EngineError:
-                continue
-            if f"@{hostname}:" in json.dumps(job):
-                return pod
-        return None
+        worker = job["attempts"][-1]["worker"] if job["attempts"] else ""
+        return next((pod for pod in installation.of("worker") if f"@{pod.name}:" in worker), None)
 
-    return wait_until(look, seconds=30, what=f"a worker that runs {job_id}")
+    pod = wait_until(look, seconds=30, what=f"a worker that runs {job_id}")
+    assert pod is not None
+    return pod
