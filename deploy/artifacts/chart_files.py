@@ -16,6 +16,7 @@ from app.domain.observers import ALERTMANAGER_JOB, PROMETHEUS_JOB, RELAY_JOB
 from app.recorded_series import ERROR_WINDOWS
 from app.rule_files import yaml_document
 from app.settings.monitoring import MonitoringSettings
+from deploy.artifacts.chart_settings import chart_settings
 from deploy.artifacts.grafana_files import DASHBOARD_FILES
 from deploy.artifacts.rule_documents import ALERT_FILE, ALERTMANAGER_FILE, RECORDING_FILE, documents
 from monitoring.provisioning import dashboard_providers, datasources
@@ -127,6 +128,7 @@ def _rule_files(retentions: Iterable[int]) -> Mapping[str, Callable[[], str]]:
 
 
 CHART_FILES: Mapping[str, Callable[[], str]] = {
+    f"{FOLDER}/settings.json": chart_settings,
     **_rule_files(least_retentions()),
     f"{FOLDER}/prometheus/prometheus.yml": _prometheus,
     f"{FOLDER}/alertmanager/{ALERTMANAGER_FILE}": _alertmanager,

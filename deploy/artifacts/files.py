@@ -8,7 +8,6 @@ from pathlib import Path
 from alerting.alertmanager import alertmanager_file
 from deploy.artifacts.chart_files import CHART_FILES
 from deploy.artifacts.chart_readme import chart_readme
-from deploy.artifacts.chart_settings import chart_settings
 from deploy.artifacts.grafana_files import GRAFANA_FILES
 from deploy.artifacts.message_files import MESSAGE_FILES
 from deploy.artifacts.pages import PAGES
@@ -31,7 +30,6 @@ FILES: Mapping[str, Callable[[], str]] = {
     f"alerting/generated/{ALERTMANAGER_FILE}": alertmanager_file,
     "deploy/terraform/elasticache/README.md": terraform_readme,
     "helm/marketplace/README.md": chart_readme,
-    "helm/marketplace/files/settings.json": chart_settings,
 }
 
 
