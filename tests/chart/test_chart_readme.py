@@ -112,3 +112,13 @@ def test_every_other_setting_is_taken() -> None:
 )
 def test_values_that_cannot_work_together_are_refused_by_name(values: Mapping[str, Any], words: str) -> None:
     assert words in refused(values)
+
+
+def test_the_readme_s_values_for_production_work() -> None:
+    text = (CHART / "README.md").read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
+    found = render(
+        yaml.safe_load(text.replace("sha256:...", f"sha256:{'0' * 64}")), api_versions=["monitoring.coreos.com/v1"]
+    )
+    assert found.of("StatefulSet") == ()
+    assert found.of("Secret") == ()
+    assert len(found.of("Deployment")) == 5
