@@ -158,15 +158,17 @@ setup-compare: ## make the virtual environment of what `make breakers` compares 
 	@deploy/setup.sh .venv-compare requirements/compare.lock
 
 .PHONY: tools
-tools: ## install the servers that the tests can use and that are missing (Debian, as root)
-	@deploy/tools.sh
+tools: ## install the servers that the tests can use (Debian, as root), and bring Helm, hadolint and schemas
+	@status=0; deploy/tools.sh || status=$$?; \
+	$(MAKE) --no-print-directory setup && $(BIN)/python -m deploy.tools && exit $$status
 
 .PHONY: lock
 lock: ## resolve the locked dependencies anew (needs uv)
 	deploy/lock.sh
 
 .PHONY: clean
-clean: ## remove what the targets made, but not var/ (data) nor the environments
-	rm -rf .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache htmlcov
+clean: ## remove what the targets made, but not var/ (data), the environments nor the tools
+	[ ! -d .cache ] || find .cache -mindepth 1 -maxdepth 1 ! -name tools -exec rm -rf {} +
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache htmlcov
 	rm -f .coverage .coverage.*
 	find app worker alerting monitoring loadtest deploy tests -name __pycache__ -prune -exec rm -rf {} +

@@ -29,53 +29,63 @@ def alertmanager_file(
     token_file: Path | None = None,
     settings: MonitoringSettings | None = None,
 ) -> str:
-    """Return the text of the configuration; the relay gets every alert, and its end, within a second or two.
+    """Return the text of `alertmanager_config` as Alertmanager reads it."""
+    return yaml_document(alertmanager_config(relay_url, token_file, settings))
+
+
+def alertmanager_config(
+    relay_url: str | None = RELAY_URL,
+    token_file: Path | None = None,
+    settings: MonitoringSettings | None = None,
+    *,
+    second_webhook_file: Path | None = None,
+) -> Mapping[str, Any]:
+    """Return the configuration; the relay gets every alert, and its end, within a second or two.
 
     Alertmanager shows the relay the token in `token_file`, a path on Alertmanager's own machine. Where there is no
     relay, alerts stay in Alertmanager, which tells them to whoever asks. The second way leads to what `settings` names,
-    and to nothing when they name nothing.
+    and to nothing when they name nothing. The address of its webhook may be in a file on Alertmanager's machine
+    instead, which Alertmanager reads from 0.26 on.
     """
-    return yaml_document(
-        {
-            "route": {
-                "receiver": RECEIVER,
-                "group_by": ["environment", "alertname"],
-                # The relay groups and limits what people see; what waits here only comes late.
-                "group_wait": "0s",
-                "group_interval": "1s",
-                "repeat_interval": "5m",
-                "routes": [
+    return {
+        "route": {
+            "receiver": RECEIVER,
+            "group_by": ["environment", "alertname"],
+            # The relay groups and limits what people see; what waits here only comes late.
+            "group_wait": "0s",
+            "group_interval": "1s",
+            "repeat_interval": "5m",
+            "routes": [
+                {
+                    "receiver": RECEIVER,
+                    "matchers": [_named([WATCHDOG])],
+                    "group_interval": "30s",
+                    "repeat_interval": "1m",
+                },
+                *(
                     {
-                        "receiver": RECEIVER,
-                        "matchers": [_named([WATCHDOG])],
-                        "group_interval": "30s",
-                        "repeat_interval": "1m",
-                    },
-                    *(
-                        {
-                            "receiver": SECOND_RECEIVER,
-                            "matchers": matchers,
-                            # A person reads this, and no relay thins it out.
-                            "group_interval": "1m",
-                            "repeat_interval": "4h",
-                            "continue": True,
-                        }
-                        for matchers in (
-                            [_named([RELAY_DEGRADED, RELAY_BACKLOG])],
-                            [_named([TARGET_DOWN]), f'job="{RELAY_JOB}"'],
-                        )
-                    ),
-                    # Whatever a route before has let go on: with `continue`, the root does not get it.
-                    {"receiver": RECEIVER},
-                ],
-            },
-            "inhibit_rules": [_inhibit_rule(inhibition) for inhibition in INHIBITIONS],
-            "receivers": [
-                {"name": RECEIVER, "webhook_configs": [_relay(relay_url, token_file)] if relay_url else []},
-                {"name": SECOND_RECEIVER, **_second(settings or MonitoringSettings())},
+                        "receiver": SECOND_RECEIVER,
+                        "matchers": matchers,
+                        # A person reads this, and no relay thins it out.
+                        "group_interval": "1m",
+                        "repeat_interval": "4h",
+                        "continue": True,
+                    }
+                    for matchers in (
+                        [_named([RELAY_DEGRADED, RELAY_BACKLOG])],
+                        [_named([TARGET_DOWN]), f'job="{RELAY_JOB}"'],
+                    )
+                ),
+                # Whatever a route before has let go on: with `continue`, the root does not get it.
+                {"receiver": RECEIVER},
             ],
-        }
-    )
+        },
+        "inhibit_rules": [_inhibit_rule(inhibition) for inhibition in INHIBITIONS],
+        "receivers": [
+            {"name": RECEIVER, "webhook_configs": [_relay(relay_url, token_file)] if relay_url else []},
+            {"name": SECOND_RECEIVER, **_second(settings or MonitoringSettings(), second_webhook_file)},
+        ],
+    }
 
 
 def _relay(url: str, token_file: Path | None) -> Mapping[str, Any]:
@@ -87,8 +97,10 @@ def _relay(url: str, token_file: Path | None) -> Mapping[str, Any]:
     return {"url": url, "send_resolved": True, "max_alerts": 0, **shown}
 
 
-def _second(settings: MonitoringSettings) -> Mapping[str, Any]:
+def _second(settings: MonitoringSettings, webhook_file: Path | None) -> Mapping[str, Any]:
     ways: dict[str, Any] = {}
+    if webhook_file is not None:
+        ways["webhook_configs"] = [{"url_file": str(webhook_file), "send_resolved": True}]
     if settings.second_webhook_url is not None:
         ways["webhook_configs"] = [{"url": settings.second_webhook_url.get_secret_value(), "send_resolved": True}]
     if settings.email_to is not None:

@@ -10,3 +10,5 @@ compile pyproject.toml -o requirements/runtime.lock
 compile --extra dev -c requirements/runtime.lock pyproject.toml -o requirements/dev.lock
 compile requirements/load.in -o requirements/load.lock
 compile requirements/compare.in -o requirements/compare.lock
+# Only what these packages carry is wanted, none of what they would import.
+compile --no-deps requirements/tools.in -o requirements/tools.lock

@@ -76,12 +76,16 @@ def recording_groups(settings: MonitoringSettings) -> tuple[RuleGroup, ...]:
     short = [window for window in windows if ERROR_WINDOWS[window] <= _SHORT_WINDOW]
     long = [window for window in windows if ERROR_WINDOWS[window] > _SHORT_WINDOW]
     often, seldom = settings.scrape_seconds, max(settings.scrape_seconds, _LONG_INTERVAL)
-    budget_hours = min(_BUDGET_HOURS, settings.retention_hours)
     return (
         _group("marketplace-queues", often, _queues()),
         _group("marketplace-objectives", often, (*_targets(), *_of_windows(short))),
-        _group("marketplace-budgets", seldom, (*_of_windows(long), *_budgets(budget_hours))),
+        _group("marketplace-budgets", seldom, (*_of_windows(long), *_budgets(budget_hours(settings)))),
     )
+
+
+def budget_hours(settings: MonitoringSettings) -> int:
+    """Return how many hours back `BUDGET_LEFT` looks."""
+    return min(_BUDGET_HOURS, settings.retention_hours)
 
 
 def _group(name: str, interval_seconds: int, rules: Iterator[RecordingRule] | tuple[RecordingRule, ...]) -> RuleGroup:

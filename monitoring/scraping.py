@@ -23,6 +23,10 @@ METRICS_PATHS = {
     ALERTMANAGER_JOB: "/metrics",
 }
 
+#: How often names are looked up again. A pod that has gone is missed for so long, and `MarketplaceTargetDown` waits
+#: for a minute.
+_REFRESH_SECONDS = 10
+
 
 @dataclass(frozen=True)
 class Targets:
@@ -31,9 +35,40 @@ class Targets:
     job: str
     addresses: tuple[str, ...]
 
+    def discovery(self, environment: str) -> Mapping[str, Any]:
+        """Return the part of a scrape configuration that says where the processes are."""
+        return {"static_configs": [{"targets": list(self.addresses), "labels": {"environment": environment}}]}
+
+
+@dataclass(frozen=True)
+class DnsTargets:
+    """The processes of one job that a name server lists, one address each, and the port that all of them have.
+
+    A Kubernetes service without an address of its own is such a name: Prometheus then needs no right to ask the
+    cluster. Their label `instance` is the address of the pod and not its name.
+    """
+
+    job: str
+    names: tuple[str, ...]
+    port: int
+
+    def discovery(self, environment: str) -> Mapping[str, Any]:
+        """Return the part of a scrape configuration that says where the processes are."""
+        return {
+            "dns_sd_configs": [
+                {"names": list(self.names), "type": "A", "port": self.port, "refresh_interval": f"{_REFRESH_SECONDS}s"}
+            ],
+            # These have no `labels` of their own.
+            "relabel_configs": [{"target_label": "environment", "replacement": environment}],
+        }
+
 
 def prometheus_config(
-    settings: MonitoringSettings, targets: Sequence[Targets], *, rules: Sequence[str], alertmanagers: Sequence[str]
+    settings: MonitoringSettings,
+    targets: Sequence[Targets | DnsTargets],
+    *,
+    rules: Sequence[str],
+    alertmanagers: Sequence[str],
 ) -> Mapping[str, Any]:
     """Return the configuration, to be written as YAML.
 
@@ -50,9 +85,7 @@ def prometheus_config(
             {
                 "job_name": target.job,
                 "metrics_path": METRICS_PATHS[target.job],
-                "static_configs": [
-                    {"targets": list(target.addresses), "labels": {"environment": settings.environment}}
-                ],
+                **target.discovery(settings.environment),
             }
             for target in targets
         ],

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from alerting.alertmanager import alertmanager_file
+from deploy.artifacts.chart_files import CHART_FILES
 from deploy.artifacts.grafana_files import GRAFANA_FILES
 from deploy.artifacts.message_files import MESSAGE_FILES
 from deploy.artifacts.pages import PAGES
@@ -21,6 +22,7 @@ from deploy.artifacts.terraform_readme import terraform_readme
 FILES: Mapping[str, Callable[[], str]] = {
     **{f"docs/reference/{name}": page for name, page in PAGES.items()},
     **GRAFANA_FILES,
+    **CHART_FILES,
     **MESSAGE_FILES,
     f"monitoring/generated/{RECORDING_FILE}": recording_document,
     f"alerting/generated/{ALERT_FILE}": alert_document,
