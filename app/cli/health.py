@@ -8,7 +8,8 @@ from __future__ import annotations
 import http.client
 import json
 from http import HTTPStatus
-from typing import Literal
+from pathlib import Path
+from typing import Literal, get_args
 
 import click
 
@@ -18,6 +19,9 @@ from app.failpoints import FAILPOINT_VARIABLE
 from app.settings import Settings, load_settings
 
 Role = Literal["web", "worker", "scheduler", "relay"]
+
+#: In a container, what it was started with: `tini -- marketplace ROLE`.
+_FIRST_PROCESS = Path("/proc/1/cmdline")
 
 #: Longer than any process takes to see that what it depends on does not answer.
 _PATIENCE_SECONDS = 3.0
@@ -31,14 +35,19 @@ _LIVE = _READY | {"web": "/api/health/live", "relay": "/health/live"}
 
 
 @click.command
-@click.argument("role", type=click.Choice(list(_READY)))
+@click.argument("role", required=False, type=click.Choice(list(_READY)))
 @click.option("--live", is_flag=True, help="Ask only whether it lives, not whether it can serve (web, relay).")
 @click.pass_context
-def health(context: click.Context, *, role: Role, live: bool) -> None:
+def health(context: click.Context, *, role: Role | None, live: bool) -> None:
     """Ask the process of this container how it is; exit 0 when it is well, 1 when not.
 
-    Worker and scheduler answer on their metrics port, which must be set.
+    Worker and scheduler answer on their metrics port, which must be set. Without a role, it is the one that the
+    container was started with; a container that runs something else is well as long as it runs.
     """
+    role = role or role_of(_FIRST_PROCESS)
+    if role is None:
+        click.echo("runs no role that could be asked")
+        return
     try:
         host, port = _address(load_settings(ignoring=FAILPOINT_VARIABLE), role)
     except ConfigurationError as error:
@@ -49,6 +58,17 @@ def health(context: click.Context, *, role: Role, live: bool) -> None:
     click.echo(f"{role}: {words}")
     if not well:
         context.exit(ExitCode.FAILED)
+
+
+def role_of(command_line: Path) -> Role | None:
+    """Return the role in the command line of a process, None where there is none or it cannot be read."""
+    try:
+        words = command_line.read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return None
+    command = next((place for place, word in enumerate(words) if Path(word).name == "marketplace"), None)
+    named = None if command is None else words[command + 1]
+    return next((role for role in get_args(Role) if role == named), None)
 
 
 def ask(host: str, port: int, path: str) -> tuple[bool, str]:

@@ -25,8 +25,8 @@ from monitoring.scraping import SCHEDULER_JOB, WEB_JOB, WORKER_JOB, DnsTargets, 
 FOLDER = "helm/marketplace/files"
 
 #: Where the chart mounts the two secrets in the pod of Alertmanager.
-TOKEN_FILE = Path("/etc/alertmanager/secrets/relay/token")
-SECOND_WEBHOOK_FILE = Path("/etc/alertmanager/secrets/second/url")
+TOKEN_FILE = Path("/etc/alertmanager-secrets/relay/token")
+SECOND_WEBHOOK_FILE = Path("/etc/alertmanager-secrets/second/url")
 
 #: Names of those Secrets and of their keys, for the operator.
 _SECRETS = {

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
+from app.cli.health import role_of
 from tests.servers import free_port
 from tests.web_process import MARKETPLACE, environment, running_web
 from worker.probes import serve_probes
@@ -115,3 +116,19 @@ def test_it_imports_nothing_heavy() -> None:
     program = f"import sys, app.cli.main, app.cli.health; print([m for m in {heavy} if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("words", "role"),
+    [
+        (["tini", "--", "marketplace", "web", ""], "web"),
+        (["tini", "--", "/opt/marketplace/bin/marketplace", "worker", "--quarantine", ""], "worker"),
+        (["tini", "--", "marketplace", "db", "upgrade", ""], None),
+        (["tini", "--", "marketplace", ""], None),
+        (["/sbin/init", ""], None),
+    ],
+)
+def test_the_role_is_that_of_the_first_process(words: list[str], role: str | None, tmp_path: Path) -> None:
+    (tmp_path / "cmdline").write_bytes("\0".join(words).encode())
+    assert role_of(tmp_path / "cmdline") == role
+    assert role_of(tmp_path / "missing") is None

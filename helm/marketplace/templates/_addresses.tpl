@@ -106,11 +106,9 @@ true
 
 {{/* YAML map of the variables that lead to Redis; secrets are files. */}}
 {{- define "marketplace.redisEnv" -}}
-{{- if .Values.valkey.enabled -}}
-MARKETPLACE_REDIS__URL: redis://{{ include "marketplace.serviceHost" (dict "root" . "component" "valkey") }}:6379/0
-{{- else }}
-{{- with .Values.externalRedis -}}
-MARKETPLACE_REDIS__URL: {{ ternary "rediss" "redis" .tls.enabled }}://{{ .host }}:{{ int .port }}/{{ int .database }}
+MARKETPLACE_REDIS__URL: {{ include "marketplace.redisUrl" . | quote }}
+{{- if not .Values.valkey.enabled }}
+{{- with .Values.externalRedis }}
 {{- if .username }}
 MARKETPLACE_REDIS__USERNAME: {{ .username | quote }}
 {{- end }}
@@ -126,17 +124,7 @@ MARKETPLACE_REDIS__PASSWORD_FILE: /etc/marketplace/redis/password
 
 {{/* YAML map of the variables that lead to PostgreSQL; secrets are files. */}}
 {{- define "marketplace.databaseEnv" -}}
-{{- if .Values.postgresql.enabled -}}
-MARKETPLACE_DATABASE__URL: postgresql://marketplace@{{ include "marketplace.serviceHost" (dict "root" . "component" "postgresql") }}:5432/marketplace
-{{- else }}
-{{- with .Values.externalDatabase -}}
-{{- $query := printf "sslmode=%s" .tls.mode -}}
-{{- if eq .tls.mode "verify-full" -}}
-{{- $query = printf "%s&sslrootcert=%s" $query (ternary "/etc/marketplace/database-ca/ca.crt" "system" (not (empty .tls.caSecret))) -}}
-{{- end -}}
-MARKETPLACE_DATABASE__URL: postgresql://{{ urlquery .user }}@{{ .host }}:{{ int .port }}/{{ .name }}?{{ $query }}
-{{- end }}
-{{- end }}
+MARKETPLACE_DATABASE__URL: {{ include "marketplace.databaseUrl" . | quote }}
 {{- if include "marketplace.databaseSecretName" . }}
 MARKETPLACE_DATABASE__PASSWORD_FILE: /etc/marketplace/database/password
 {{- end }}
