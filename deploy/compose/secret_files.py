@@ -9,8 +9,8 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from deploy.local.alert_path import new_events_secret
 from app.tokens import new_token
+from deploy.local.alert_path import new_events_secret
 
 #: Where compose.yaml looks for them when SECRETS_DIR is not set.
 DIRECTORY = Path(__file__).resolve().parents[1] / "secrets"
