@@ -74,7 +74,7 @@ class ComposeStack:
     def up(self, *arguments: str) -> None:
         """Start the stack, and wait until every server is healthy."""
         self.compose("up", "--detach", *arguments, *SERVICES)
-        wait_until(lambda: not self.unhealthy(), seconds=120, what=f"health of {self.unhealthy()}")
+        wait_until(lambda: not self.unhealthy(), seconds=240, what="every server to be healthy")
 
     def unhealthy(self) -> list[str]:
         """Return the names of the servers that are not healthy."""
