@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -95,11 +94,6 @@ class ComposeStack:
         url = "http://127.0.0.1:9090/api/v1/query"
         answer = requests.get(url, params={"query": expression}, timeout=10)
         return list(answer.json()["data"]["result"])
-
-    def slack_messages(self) -> list[dict[str, Any]]:
-        """Return what the simulated Slack has been told, at its published port."""
-        messages: list[dict[str, Any]] = json.loads(requests.get("http://127.0.0.1:8201/messages", timeout=10).text)
-        return messages
 
 
 def name_of(container: Mapping[str, Any]) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import requests
-
+from app.metrics import JOBS_ENQUEUED, RELAY_REFUSED
 from deploy.local import story_plans
+from deploy.local.simulations import SimulatedAgents, SlackInbox
 from monitoring.scraping import METRICS_PATHS, WORKER_JOB
 from tests.compose_check.stack import SERVICES, ComposeStack, name_of
 from tests.servers import wait_until
@@ -105,14 +105,8 @@ class Steps:
         wait_until(lambda: set(jobs()) == set(METRICS_PATHS), seconds=60, what="all jobs up")
         assert self.stack.query("up == 0") == []
         assert {one["metric"]["environment"] for one in self.stack.query("up")} == {"compose"}
-        wait_until(
-            lambda: (
-                self.stack.query('sum(marketplace_jobs_total{status="completed"}) > 0')
-                or self.stack.query('sum({__name__=~"marketplace_job.*_total"}) > 0')
-            ),
-            seconds=30,
-            what="counted jobs",
-        )
+        counted = f"sum({JOBS_ENQUEUED.name}) > 0"
+        wait_until(lambda: self.stack.query(counted), seconds=30, what="counted jobs")
         return ", ".join(f"{job} {count}" for job, count in sorted(jobs().items()))
 
     def scale(self) -> str:
@@ -126,28 +120,22 @@ class Steps:
 
     def is_watched(self) -> str:
         """Wait for the alert that always fires."""
-        expression = (
-            'marketplace_relay_watchdog_age_seconds or sum(marketplace_relay_signals_total{path="alertmanager"})'
-        )
-        refused = "sum(marketplace_relay_refused_total) > 0"
         alerts = 'ALERTS{alertname="MarketplaceWatchdog", alertstate="firing"}'
         wait_until(lambda: self.stack.query(alerts), seconds=60, what="Watchdog")
-        taken = 'sum(alertmanager_notifications_total{integration="webhook"}) > 0'
-        wait_until(lambda: self.stack.query(taken), seconds=60, what="a notification")
-        assert self.stack.query('sum(alertmanager_notifications_failed_total{integration="webhook"}) > 0') == []
-        assert self.stack.query(refused) == []
-        return (
-            f"{self.stack.query(taken)[0]['value'][1]} notifications, none refused; {len(self.stack.query(expression))}"
-        )
+        sent = 'alertmanager_notifications_total{integration="webhook"} > 0'
+        wait_until(lambda: self.stack.query(sent), seconds=60, what="a notification")
+        assert self.stack.query('alertmanager_notifications_failed_total{integration="webhook"} > 0') == []
+        assert self.stack.query(f"{RELAY_REFUSED.name} > 0") == []
+        return f"{self.stack.query(sent)[0]['value'][1]} notifications, none refused"
 
     def tells(self) -> str:
-        """Make an agent useless, and wait for what the relay tells of it."""
+        """Let an agent answer nonsense, and wait for what the relay tells of the job that fails by it."""
+        SimulatedAgents("http://127.0.0.1:8100").behave("shein", mode="malformed", variant="no_json")
+        asked = self.stack.api.post("analysis", {"title": "Growth in autumn", "channels": ["shein"]})
         began = time.monotonic()
-        behaviour = {"mode": "malformed", "variant": "empty"}
-        requests.put("http://127.0.0.1:8100/behaviour/shein", json=behaviour, timeout=10).raise_for_status()
-        self.stack.api.post("analysis", {"title": "Growth in autumn", "channels": ["shein"]})
-        wait_until(self.stack.slack_messages, seconds=60, what="a message")
-        return f"{len(self.stack.slack_messages())} messages, {time.monotonic() - began:.0f} s"
+        inbox = SlackInbox("http://127.0.0.1:8201")
+        wait_until(lambda: inbox.messages("job_failed", asked["jobId"]), seconds=60, what="a message in Slack")
+        return f"a job that failed, {time.monotonic() - began:.0f} s"
 
     def stop(self) -> str:
         """Stop it while there is work."""
