@@ -16,6 +16,11 @@ from tests.compose_check.stack import SERVICES, ComposeStack, name_of
 from tests.servers import wait_until
 
 _WORKERS = 3
+_ANALYSES = 6
+_PLANS = 40
+
+#: The channels whose agents take their time while the stack is stopped.
+_SLOW = ("amazon", "shopee")
 
 
 @dataclass
@@ -23,7 +28,7 @@ class Steps:
     """The steps, in their order."""
 
     stack: ComposeStack
-    plans: list[str] = field(default_factory=list)
+    jobs: list[str] = field(default_factory=list)
 
     def all(self) -> list[tuple[str, Callable[[], str]]]:
         """Return what each step is called, and does."""
@@ -138,21 +143,31 @@ class Steps:
         return f"a job that failed, {time.monotonic() - began:.0f} s"
 
     def stop(self) -> str:
-        """Stop it while there is work."""
-        self.plans = [self._approved(f"Plan {number}") for number in range(40)]
+        """Stop it while analyses run, and plans wait."""
+        agents = SimulatedAgents("http://127.0.0.1:8100")
+        for channel in _SLOW:
+            agents.behave(channel, mode="slow", latencyMs=4000)
+        api = self.stack.api
+        asked = [
+            api.post("analysis", {"title": f"Look {number}", "channels": list(_SLOW)})["jobId"]
+            for number in range(_ANALYSES)
+        ]
+        self.jobs = [*asked, *(self._approved(f"Plan {number}") for number in range(_PLANS))]
+        wait_until(lambda: self._states(asked)["active"], seconds=20, what="analyses that run")
+        running = self._states(asked)["active"]
         began = time.monotonic()
         self.stack.compose("stop")
-        codes = {f"{name_of(one)}": one["State"]["ExitCode"] for one in self.stack.containers()}
+        codes = {one["Name"]: one["State"]["ExitCode"] for one in self.stack.containers()}
         assert set(codes.values()) == {0}, codes
-        return f"{len(self.stack.containers())} containers, {time.monotonic() - began:.0f} s"
+        return f"{running} analyses ran; {len(codes)} containers, {time.monotonic() - began:.0f} s"
 
     def keeps(self) -> str:
         """Start it again."""
         began = time.monotonic()
         self.stack.up()
-        jobs = [self._completed(job_id) for job_id in self.plans]
-        assert [job["result"]["taskCount"] for job in jobs] == [3] * len(jobs)
-        return f"{len(jobs)} plans completed, {time.monotonic() - began:.0f} s"
+        jobs = [self._completed(job_id) for job_id in self.jobs]
+        assert [job["result"]["taskCount"] for job in jobs[_ANALYSES:]] == [3] * _PLANS
+        return f"{_ANALYSES} analyses and {_PLANS} plans completed, {time.monotonic() - began:.0f} s"
 
     def end(self) -> str:
         """Remove it."""
@@ -164,6 +179,9 @@ class Steps:
         plan = {"title": title, "channels": ["amazon"], "planData": story_plans.PLAIN}
         imported = self.stack.api.post("analysis/import", plan)
         return str(self.stack.api.patch(f"analysis/{imported['planId']}", {"action": "approve"})["jobId"])
+
+    def _states(self, job_ids: list[str]) -> Counter[str]:
+        return Counter(str(self.stack.api.get(f"jobs/{job_id}")["status"]) for job_id in job_ids)
 
     def _completed(self, job_id: str) -> dict[str, Any]:
         def ended() -> dict[str, Any] | None:
