@@ -34,7 +34,7 @@ status: setup ## tell where the running stack is
 	@$(BIN)/marketplace status
 
 .PHONY: test
-test: setup setup-load ## run every test, with coverage (JOBS=3 processes)
+test: setup setup-load setup-sbom ## run every test, with coverage (JOBS=3 processes)
 	@rm -f .coverage .coverage.*
 	$(BIN)/pytest --numprocesses=$(JOBS) --dist=worksteal --cov --cov-report=term --cov-fail-under=85
 
@@ -68,6 +68,22 @@ artifacts-check: setup ## fail when a generated file differs from the committed 
 	if [ -n "$$drift" ]; then \
 	  printf 'artifacts-check: run `make artifacts` and commit these files:\n%s\n' "$$drift"; exit 1; \
 	fi; echo 'artifacts-check: every generated file is as committed'
+
+.PHONY: image
+image: setup ## build the container image with podman, buildah or docker (BASE=IMAGE from a registry; else on a local base)
+	@$(BIN)/python -m deploy.image build $(if $(BASE),--base $(BASE))
+
+.PHONY: image-base
+image-base: setup ## make the image's local base from Debian's packages (needs mmdebstrap and root)
+	@$(BIN)/python -m deploy.image base
+
+.PHONY: image-sizes
+image-sizes: setup ## print the sizes of the image and of its parts
+	@$(BIN)/python -m deploy.image sizes
+
+.PHONY: sbom
+sbom: setup setup-sbom ## write the image's bill of materials (CycloneDX 1.6) to var/reports/sbom.json
+	@$(BIN)/python -m deploy.image sbom var/reports/sbom.json
 
 .PHONY: terraform
 terraform: setup ## check the Terraform module: format, validity, tests with a stand-in for AWS (needs terraform)
@@ -160,6 +176,10 @@ setup: ## make the virtual environment from the locked dependencies
 .PHONY: setup-load
 setup-load: ## make Locust's own virtual environment
 	@deploy/setup.sh .venv-load requirements/load.lock
+
+.PHONY: setup-sbom
+setup-sbom: ## make the virtual environment of what writes the bill of materials
+	@deploy/setup.sh .venv-sbom requirements/sbom.lock
 
 .PHONY: setup-compare
 setup-compare: ## make the virtual environment of what `make breakers` compares with

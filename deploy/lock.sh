@@ -9,6 +9,7 @@ compile() {
 compile pyproject.toml -o requirements/runtime.lock
 compile --extra dev -c requirements/runtime.lock pyproject.toml -o requirements/dev.lock
 compile -c requirements/dev.lock requirements/build.in -o requirements/build.lock
+compile requirements/sbom.in -o requirements/sbom.lock
 compile requirements/load.in -o requirements/load.lock
 compile requirements/compare.in -o requirements/compare.lock
 # Only what these packages carry is wanted, none of what they would import.

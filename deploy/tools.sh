@@ -23,6 +23,14 @@ fi
 if ! command -v uv >/dev/null && ! "${PYTHON:-python3}" -c 'import ensurepip' 2>/dev/null; then
   missing+=(python3-venv)
 fi
+# The tests build the image on a base of Debian's packages, and run its containers.
+for needed in podman runc mmdebstrap; do
+  command -v "$needed" >/dev/null || missing+=("$needed")
+done
+for needed in netavark aardvark-dns; do
+  [ -x "/usr/lib/podman/$needed" ] || [ -x "/usr/libexec/podman/$needed" ] || missing+=("$needed")
+done
+command -v catatonit >/dev/null || [ -x /usr/libexec/podman/catatonit ] || missing+=(catatonit)
 
 if [ ${#missing[@]} -eq 0 ]; then
   echo "tools: everything is there"

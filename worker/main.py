@@ -47,16 +47,24 @@ def run_worker(runtime: Runtime) -> None:
     """Run jobs until a signal asks to stop, or threads have died."""
     settings = runtime.settings.worker
     stop = stop_event()
+    started = threading.Event()
+
+    def problems() -> Sequence[str]:
+        return watchdog.problems()
+
+    if settings.metrics_port:
+        # Before the database is there: whoever looks after this process must see that it lives.
+        registry = runtime.metrics.registry
+        serve_probes(settings.metrics_host, settings.metrics_port, registry, problems, has_started=started.is_set)
     if not wait_for_schema(runtime.database, stop):
         return
     pool = build_pool(runtime)
     watchdog = Watchdog(pool.problems, give_up=lambda problems: _end_unwell(pool, problems))
-    runtime.membership.join(is_well=lambda: not watchdog.problems())
-    if settings.metrics_port:
-        serve_probes(settings.metrics_host, settings.metrics_port, runtime.metrics.registry, watchdog.problems)
+    runtime.membership.join(is_well=lambda: not problems())
     runtime.breakers.start()
     pool.start()
     watchdog.start()
+    started.set()
     _log.info("worker_started", pid=os.getpid(), role=runtime.presence.role)
     stop.wait()
     watchdog.stand_down()

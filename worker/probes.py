@@ -1,4 +1,7 @@
-"""What a process tells on its metrics port: `/metrics` for Prometheus, and `/live` for whoever would restart it."""
+"""What a process tells on its metrics port.
+
+`/metrics` is for Prometheus, `/live` for whoever would restart the process, `/ready` for whoever waits until it works.
+"""
 
 from __future__ import annotations
 
@@ -25,18 +28,27 @@ _MOST_REQUESTS = 8
 #: Seconds that a caller may let us wait for its next byte.
 _PATIENCE_SECONDS = 5.0
 
+_AWAY = (HTTPStatus.SERVICE_UNAVAILABLE, "not_ready")
+
 
 def serve_probes(
-    host: str, port: int, registry: CollectorRegistry, problems: Callable[[], Sequence[str]]
+    host: str,
+    port: int,
+    registry: CollectorRegistry,
+    problems: Callable[[], Sequence[str]],
+    *,
+    has_started: Callable[[], bool] = lambda: True,
 ) -> ProbeServer:
     """Answer at this address, on daemon threads, until the server is closed or the process ends.
+
+    A process that still waits for its database has not started: it is alive, not ready, and nobody asks for `problems`.
 
     Raises:
         OSError: The address cannot be listened on.
     """
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     server = ProbeServer(family, (str(address[0]), int(address[1])))
-    server.set_app(_application(registry, problems))
+    server.set_app(_application(registry, problems, has_started))
     threading.Thread(target=server.serve_forever, name="probes", daemon=True).start()
     return server
 
@@ -79,7 +91,9 @@ class _Handler(WSGIRequestHandler):
         """Log nothing: there is a request every few seconds."""
 
 
-def _application(registry: CollectorRegistry, problems: Callable[[], Sequence[str]]) -> WSGIApplication:
+def _application(
+    registry: CollectorRegistry, problems: Callable[[], Sequence[str]], has_started: Callable[[], bool]
+) -> WSGIApplication:
     # Compressing would take a fifth of a scrape, and whoever scrapes is near.
     metrics = make_wsgi_app(registry, disable_compression=True)
 
@@ -87,11 +101,15 @@ def _application(registry: CollectorRegistry, problems: Callable[[], Sequence[st
         if environ["PATH_INFO"] == "/metrics":
             found: Iterable[bytes] = metrics(environ, start_response)
             return found
-        if environ["PATH_INFO"] != "/live":
+        if environ["PATH_INFO"] not in {"/live", "/ready"}:
             return _json(start_response, HTTPStatus.NOT_FOUND, {"status": "not_found"})
-        wrong = list(problems())
-        status = HTTPStatus.SERVICE_UNAVAILABLE if wrong else HTTPStatus.OK
-        return _json(start_response, status, {"status": "unwell" if wrong else "alive", "problems": wrong})
+        is_ready = has_started()
+        wrong = list(problems()) if is_ready else []
+        if environ["PATH_INFO"] == "/ready":
+            status, word = (HTTPStatus.OK, "ready") if is_ready and not wrong else _AWAY
+        else:
+            status, word = (HTTPStatus.SERVICE_UNAVAILABLE, "unwell") if wrong else (HTTPStatus.OK, "alive")
+        return _json(start_response, status, {"status": word, "problems": wrong})
 
     return answer
 

@@ -43,10 +43,25 @@ def scheduler() -> None:
     arm_failpoints(ProcessRole.SCHEDULER)
     stop = stop_event()
     runtime = build_runtime(settings, ProcessRole.SCHEDULER, "fail_fast")
+    jobs, metrics = settings.jobs, runtime.metrics
+    pulses: dict[str, Pulse] = {}
+
+    def problems() -> list[str]:
+        return [f"{name} hangs" for name, pulse in pulses.items() if not pulse.is_felt]
+
+    started = threading.Event()
+    if settings.scheduler.metrics_port:
+        # Before the database is there: whoever looks after this process must see that it lives.
+        serve_probes(
+            settings.scheduler.metrics_host,
+            settings.scheduler.metrics_port,
+            metrics.registry,
+            problems,
+            has_started=started.is_set,
+        )
     if not wait_for_schema(runtime.database, stop):
         return
     runtime.breakers.start()
-    jobs, metrics = settings.jobs, runtime.metrics
     sweeper = Sweeper(
         runtime.database,
         runtime.hints,
@@ -68,7 +83,7 @@ def scheduler() -> None:
     notices = _notice_delivery(runtime)
     sweep_pulse, delivery_pulse = Pulse(_LIMIT_SECONDS), Pulse(_LIMIT_SECONDS + settings.webhooks.timeout_seconds)
     watch_pulse, notices_pulse = Pulse(_LIMIT_SECONDS), Pulse(_LIMIT_SECONDS)
-    pulses = {
+    pulses |= {
         "the sweeper": sweep_pulse,
         "the delivery of events": delivery_pulse,
         "the watch for stuck plans": watch_pulse,
@@ -76,12 +91,7 @@ def scheduler() -> None:
     if notices is not None:
         pulses["the delivery of notices"] = notices_pulse
 
-    def problems() -> list[str]:
-        return [f"{name} hangs" for name, pulse in pulses.items() if not pulse.is_felt]
-
     runtime.membership.join(is_well=lambda: not problems())
-    if settings.scheduler.metrics_port:
-        serve_probes(settings.scheduler.metrics_host, settings.scheduler.metrics_port, metrics.registry, problems)
 
     def go_on(pulse: Pulse) -> bool:
         pulse()
@@ -105,6 +115,7 @@ def scheduler() -> None:
         notify_due = partial(notices.deliver_due, partial(go_on, notices_pulse))
         chores = Chore("notify", POLL_SECONDS, notify_due), Chore("tidy_notices", TIDY_SECONDS, notices.tidy)
         threads.append(start("notices", notices_pulse, *chores))
+    started.set()
     _log.info("scheduler_started", pid=os.getpid())
     dead_messages = DeadMessages(runtime.database, runtime.hints, metrics)
     queues = (*QUEUES.values(), *QUARANTINE_QUEUES.values())

@@ -30,13 +30,13 @@ _PATIENCE_SECONDS = 3.0
 _LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- compared, not listened on
 
 #: What tells whether a process can serve, and what tells whether only a restart would help.
-_READY = {"web": "/api/health/ready", "worker": "/live", "scheduler": "/live", "relay": "/health/ready"}
-_LIVE = _READY | {"web": "/api/health/live", "relay": "/health/live"}
+_READY = {"web": "/api/health/ready", "worker": "/ready", "scheduler": "/ready", "relay": "/health/ready"}
+_LIVE = {"web": "/api/health/live", "worker": "/live", "scheduler": "/live", "relay": "/health/live"}
 
 
 @click.command
 @click.argument("role", required=False, type=click.Choice(list(_READY)))
-@click.option("--live", is_flag=True, help="Ask only whether it lives, not whether it can serve (web, relay).")
+@click.option("--live", is_flag=True, help="Ask only whether it lives, not whether it can serve.")
 @click.pass_context
 def health(context: click.Context, *, role: Role | None, live: bool) -> None:
     """Ask the process of this container how it is; exit 0 when it is well, 1 when not.

@@ -40,6 +40,7 @@ SUMMARIES: dict[str, dict[str, str]] = {
     "Administration": {
         "config": "Show and check the settings.",
         "db": "Bring the database to the schema of this version.",
+        "verify": "Check an installation by approving a plan.",
         "tokens": "Create, list and revoke API tokens.",
         "rules": "Show or write the rules of Prometheus and Alertmanager.",
     },

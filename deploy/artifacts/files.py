@@ -7,6 +7,7 @@ from pathlib import Path
 
 from alerting.alertmanager import alertmanager_file
 from deploy.artifacts.chart_files import CHART_FILES
+from deploy.artifacts.chart_readme import chart_readme
 from deploy.artifacts.grafana_files import GRAFANA_FILES
 from deploy.artifacts.message_files import MESSAGE_FILES
 from deploy.artifacts.pages import PAGES
@@ -30,6 +31,7 @@ FILES: Mapping[str, Callable[[], str]] = {
     f"alerting/generated/{ALERTMANAGER_FILE}": alertmanager_file,
     "deploy/terraform/elasticache/README.md": terraform_readme,
     **COMPOSE_FILES,
+    "helm/marketplace/README.md": chart_readme,
 }
 
 

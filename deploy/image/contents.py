@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -66,8 +67,6 @@ def bill_of_materials(engine: Engine, image: str, *, scanner: Path) -> dict[str,
     Raises:
         EngineError: The scanner is missing or failed.
     """
-    import tempfile  # noqa: PLC0415 -- only here
-
     with tempfile.TemporaryDirectory(prefix="marketplace-sbom-") as folder:
         container = engine.run("create", "--network=none", image).strip()
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import platform
 import re
 import sys
 import tempfile
@@ -12,6 +14,9 @@ from packaging.requirements import Requirement
 
 from deploy.image.engine import run_program
 
+#: A pin with its marker, and the lines of its hashes.
+_ENTRY = re.compile(r"^(?P<head>[A-Za-z0-9][^\\\n]*?)\s*\\\n(?P<hashes>(?:    --hash=\S+.*\n)+)", re.MULTILINE)
+
 #: A package index can be slow; the wheels of the product are 40 MB.
 _SECONDS = 600.0
 
@@ -19,10 +24,16 @@ _SECONDS = 600.0
 def fetch_wheels(locks: Sequence[Path], folder: Path, *, python: str) -> None:
     """Fetch the wheels of these hash-locked files for CPython `python`, such as 3.11.2, on this machine's Linux.
 
+    Does nothing when the folder has been filled from the same files.
+
     Raises:
         EngineError: pip failed.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    state = hashlib.sha256(b"".join(lock.read_bytes() for lock in locks)).hexdigest()[:16]
+    stamp = folder / f"fetched-{state}"
+    if stamp.is_file():
+        return
     minor = ".".join(python.split(".")[:2])
     with tempfile.TemporaryDirectory() as scratch:
         # pip judges markers by the Python that it runs on, whatever `--python-version` says, so they are judged here.
@@ -39,12 +50,13 @@ def fetch_wheels(locks: Sequence[Path], folder: Path, *, python: str) -> None:
             ],
             seconds=_SECONDS,
         )
+    stamp.touch()
 
 
 def entries_for(lock: str, python: str) -> Iterator[str]:
-    """Yield the entries of a lock that hold for CPython `python` on Linux, without their markers.
+    r"""Yield the entries of a lock that hold for CPython `python` on Linux, without their markers.
 
-    >>> lock = "a==1 ; python_full_version < '3.11.3' \\\\\\n    --hash=sha256:00\\nb==2 \\\\\\n    --hash=sha256:11\\n"
+    >>> lock = "a==1 ; python_full_version < '3.11.3' \\\n    --hash=sha256:00\nb==2 \\\n    --hash=sha256:11\n"
     >>> [entry.split()[0] for entry in entries_for(lock, "3.11.7")]
     ['b==2']
     >>> [entry.split()[0] for entry in entries_for(lock, "3.11.2")]
@@ -60,7 +72,7 @@ def entries_for(lock: str, python: str) -> Iterator[str]:
         "os_name": "posix",
     }
     seen = set()
-    for match in re.finditer(r"^(?P<head>[A-Za-z0-9][^\\\n]*?)\s*\\\n(?P<hashes>(?:    --hash=\S+.*\n)+)", lock, re.M):
+    for match in _ENTRY.finditer(lock):
         requirement = Requirement(match["head"])
         if requirement.marker is not None and not requirement.marker.evaluate(target):
             continue
@@ -72,8 +84,6 @@ def entries_for(lock: str, python: str) -> Iterator[str]:
 
 def _platforms() -> list[str]:
     """Return pip's options for the platforms whose wheels a current glibc takes, the newest first."""
-    import platform  # noqa: PLC0415 -- its name is that of an option here
-
     machine = platform.machine()
     tags = [*(f"manylinux_2_{minor}" for minor in range(36, 4, -1)), "manylinux2014", "manylinux2010", "manylinux1"]
     return [part for tag in (*tags, "linux") for part in ("--platform", f"{tag}_{machine}")]

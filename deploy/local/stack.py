@@ -306,11 +306,11 @@ class Stack:
 
     def _worker(self) -> Program:
         grace = self._settings.worker.shutdown_grace_seconds
-        return self._own("worker", self.ports.worker_metrics, "/metrics", stop_seconds=grace)
+        return self._own("worker", self.ports.worker_metrics, "/ready", stop_seconds=grace)
 
     def _quarantine(self) -> Program:
         port = self.ports.quarantine_metrics
-        program = self._own("quarantine", port, "/metrics", stop_seconds=self._settings.worker.shutdown_grace_seconds)
+        program = self._own("quarantine", port, "/ready", stop_seconds=self._settings.worker.shutdown_grace_seconds)
         return replace(
             program,
             arguments=(*program.arguments[:-1], "worker", "--quarantine"),
@@ -320,7 +320,7 @@ class Stack:
     def _scheduler(self) -> Program:
         # Its deliveries and the jobs that it runs itself end side by side.
         grace = max(self._settings.webhooks.timeout_seconds, self._settings.scheduler.shutdown_grace_seconds)
-        return self._own("scheduler", self.ports.scheduler_metrics, "/metrics", stop_seconds=grace)
+        return self._own("scheduler", self.ports.scheduler_metrics, "/ready", stop_seconds=grace)
 
     def _own(self, name: str, port: Port, path: str, *, stop_seconds: float) -> Program:
         return Program(

@@ -22,7 +22,7 @@ from deploy.tools.packages import opened
 from deploy.tools.places import CUSTOM_SCHEMAS
 
 #: Package, module in its wheel, API version of its kinds.
-_SOURCES = (
+SOURCES = (
     ("cloudcoil_models_keda", "cloudcoil/models/keda/v1alpha1.py", "keda.sh/v1alpha1"),
     (
         "cloudcoil_models_prometheus_operator",
@@ -70,7 +70,7 @@ def schema_file(api_version: str) -> Path:
 def write_custom_schemas(wheels: Path) -> None:
     """Write the schemas of every kind of the packages, from a folder of wheels."""
     CUSTOM_SCHEMAS.mkdir(parents=True, exist_ok=True)
-    for package, module, api_version in _SOURCES:
+    for package, module, api_version in SOURCES:
         with opened(wheels, package) as wheel:
             kinds = _kinds(_executed(wheel, module))
         schemas, definitions = models_json_schema([(kind, "validation") for kind in kinds], by_alias=True)

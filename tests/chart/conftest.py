@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -39,9 +40,9 @@ def parent_chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def render_case(parent_chart: Path) -> Callable[..., Rendered]:
     """Return a function that renders one of `CASES`, with the options of `render`."""
 
-    def rendered(name: str, **options: object) -> Rendered:
-        chosen = {"chart": parent_chart} if name == "sub-chart" else {"files": (name,)}
-        return render(**chosen, **options)  # type: ignore[arg-type] -- the caller's options are those of `render`
+    def rendered(name: str, **options: Any) -> Rendered:
+        chosen: dict[str, Any] = {"chart": parent_chart} if name == "sub-chart" else {"files": (name,)}
+        return render(**chosen, **options)
 
     return rendered
 

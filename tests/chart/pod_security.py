@@ -63,30 +63,23 @@ def _of_container(container: Object, spec: Object) -> Iterator[str]:
     context = container.get("securityContext") or {}
     both = {**(spec.get("securityContext") or {}), **context}
     capabilities = context.get("capabilities") or {}
-    if context.get("privileged"):
-        yield "privileged"
-    if context.get("allowPrivilegeEscalation") is not False:
-        yield "allowPrivilegeEscalation is not false"
-    if capabilities.get("drop") != ["ALL"]:
-        yield "capabilities are not dropped"
-    if set(capabilities.get("add") or ()) - {"NET_BIND_SERVICE"}:
-        yield f"capabilities are added: {capabilities['add']}"
-    if context.get("procMount", "Default") != "Default":
-        yield "procMount"
-    if any(port.get("hostPort") for port in container.get("ports") or ()):
-        yield "hostPort"
-    if any((hook or {}).get("httpGet", {}).get("host") for hook in (container.get("lifecycle") or {}).values()):
-        yield "a host in a lifecycle hook"
-    if both.get("runAsNonRoot") is not True:
-        yield "runAsNonRoot is not true"
-    if (both.get("seccompProfile") or {}).get("type") not in _SECCOMP:
-        yield "no seccomp profile"
+    lifecycle = (container.get("lifecycle") or {}).values()
+    broken = {
+        "privileged": bool(context.get("privileged")),
+        "allowPrivilegeEscalation is not false": context.get("allowPrivilegeEscalation") is not False,
+        "capabilities are not dropped": capabilities.get("drop") != ["ALL"],
+        "capabilities are added": bool(set(capabilities.get("add") or ()) - {"NET_BIND_SERVICE"}),
+        "procMount": context.get("procMount", "Default") != "Default",
+        "hostPort": any(port.get("hostPort") for port in container.get("ports") or ()),
+        "a host in a lifecycle hook": any((hook.get("httpGet") or {}).get("host") for hook in lifecycle),
+        "runAsNonRoot is not true": both.get("runAsNonRoot") is not True,
+        "no seccomp profile": (both.get("seccompProfile") or {}).get("type") not in _SECCOMP,
+        # Beyond the standard: the root file system, and a number that the node can compare without asking the image.
+        "the root file system can be written": context.get("readOnlyRootFilesystem") is not True,
+        "no numeric user": not isinstance(both.get("runAsUser"), int),
+    }
+    yield from (text for text, is_so in broken.items() if is_so)
     yield from _of_any_context(context)
-    # Beyond the standard: the root file system, and a number that the node can compare without asking the image.
-    if context.get("readOnlyRootFilesystem") is not True:
-        yield "the root file system can be written"
-    if not isinstance(both.get("runAsUser"), int):
-        yield "no numeric user"
 
 
 def _of_any_context(context: Object) -> Iterator[str]:

@@ -84,9 +84,9 @@ def _validator(api_version: str, kind: str, version: str) -> jsonschema_rs.Draft
     if schema_file(api_version).is_file():
         custom = _custom(api_version)
         schema = custom["kinds"].get(kind)
-        return schema and jsonschema_rs.Draft202012Validator({**schema, "$defs": custom["$defs"]})
+        return None if schema is None else jsonschema_rs.Draft202012Validator({**schema, "$defs": custom["$defs"]})
     name = _kinds(version).get((api_version, kind))
-    return name and _of_definition(name, version)
+    return None if name is None else _of_definition(name, version)
 
 
 @cache

@@ -74,9 +74,11 @@ def test_worker_and_scheduler_tell_their_problems_on_the_metrics_port(role: str)
     wrong: list[str] = []
     server = serve_probes("127.0.0.1", port, CollectorRegistry(), lambda: wrong)
     given = {f"MARKETPLACE_{role.upper()}__METRICS_PORT": str(port)}
-    assert health(role, **given) == (0, f"{role}: alive")
+    assert health(role, **given) == (0, f"{role}: ready")
+    assert health(role, "--live", **given) == (0, f"{role}: alive")
     wrong[:] = ["the sweeper hangs", "a thread died"]
-    assert health(role, **given) == (1, f"{role}: unwell: problems the sweeper hangs; a thread died")
+    assert health(role, **given) == (1, f"{role}: not_ready: problems the sweeper hangs; a thread died")
+    assert health(role, "--live", **given) == (1, f"{role}: unwell: problems the sweeper hangs; a thread died")
     server.shutdown()
     server.server_close()
 

@@ -13,10 +13,14 @@ from worker.probes import ProbeServer, serve_probes
 
 
 @contextmanager
-def probes(problems: Callable[[], Sequence[str]] = list, host: str = "127.0.0.1") -> Iterator[str]:
+def probes(
+    problems: Callable[[], Sequence[str]] = list,
+    host: str = "127.0.0.1",
+    has_started: Callable[[], bool] = lambda: True,
+) -> Iterator[str]:
     registry = CollectorRegistry()
     Counter("things", "Things", registry=registry).inc()
-    server: ProbeServer = serve_probes(host, 0, registry, problems)
+    server: ProbeServer = serve_probes(host, 0, registry, problems, has_started=has_started)
     try:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:
@@ -42,6 +46,25 @@ def test_a_process_that_is_not_well_says_why() -> None:
         answer = requests.get(f"{url}/live", timeout=10)
     assert answer.status_code == 503
     assert answer.json() == {"status": "unwell", "problems": ["the heartbeat is dead"]}
+
+
+def test_a_process_that_works_is_ready() -> None:
+    with probes() as url:
+        answer = requests.get(f"{url}/ready", timeout=10)
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready", "problems": []})
+
+
+def test_a_process_that_waits_for_its_database_is_alive_and_not_ready() -> None:
+    with probes(lambda: ["nobody may ask yet"], has_started=lambda: False) as url:
+        live, ready = (requests.get(f"{url}{path}", timeout=10) for path in ("/live", "/ready"))
+    assert (live.status_code, live.json()) == (200, {"status": "alive", "problems": []})
+    assert (ready.status_code, ready.json()) == (503, {"status": "not_ready", "problems": []})
+
+
+def test_a_process_that_is_not_well_is_not_ready() -> None:
+    with probes(lambda: ["the heartbeat is dead"]) as url:
+        answer = requests.get(f"{url}/ready", timeout=10)
+    assert (answer.status_code, answer.json()) == (503, {"status": "not_ready", "problems": ["the heartbeat is dead"]})
 
 
 def test_nothing_else_is_told() -> None:

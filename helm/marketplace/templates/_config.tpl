@@ -9,9 +9,11 @@ What the product is configured with, beside secrets.
   "MARKETPLACE_MONITORING__RETENTION_HOURS" .Values.prometheus.retentionHours
   "MARKETPLACE_MONITORING__SCRAPE_SECONDS" .Values.monitoring.scrapeSeconds
   "MARKETPLACE_MONITORING__RUNBOOK_URL" (include "marketplace.runbookUrl" .)
-  "MARKETPLACE_MONITORING__GRAFANA_URL" (include "marketplace.grafanaUrl" .)
   "MARKETPLACE_OUTBOUND__ALLOW_PRIVATE_AGENTS" .Values.agents.allowPrivate
 -}}
+{{- if or .Values.grafana.enabled .Values.urls.grafana -}}
+{{- $_ := set $own "MARKETPLACE_MONITORING__GRAFANA_URL" (include "marketplace.grafanaUrl" .) -}}
+{{- end -}}
 {{- if .Values.relay.enabled -}}
 {{- $_ := set $own "MARKETPLACE_RELAY__URL" (include "marketplace.relayServiceUrl" .) -}}
 {{- $_ := set $own "MARKETPLACE_RELAY__PUBLIC_URL" (include "marketplace.relayUrl" .) -}}

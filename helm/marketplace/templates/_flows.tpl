@@ -32,6 +32,8 @@ demo-slack: {{ .Values.demo.enabled }}
 - {from: grafana, to: prometheus, port: 9090}
 - {from: grafana, to: alertmanager, port: 9093}
 - {from: test, to: web, port: 8000}
+- {from: test, to: worker, port: 9101}
+- {from: test, to: scheduler, port: 9102}
 {{- end -}}
 
 {{/* The port of a URL, said or implied. */}}
@@ -136,6 +138,15 @@ none. The addresses at which clouds tell a node's credentials are never part of 
         {{- toYaml $policy.monitoringNamespaceSelector | nindent 8 }}
   ports:
     - port: {{ dig .component "port" 0 $facts }}
+      protocol: TCP
+{{- end }}
+{{- $isForMonitoring := or (and (eq .component "prometheus") (not $values.grafana.enabled)) (and (eq .component "alertmanager") (not $values.prometheus.enabled)) }}
+{{- if $isForMonitoring }}
+- from:
+    - namespaceSelector:
+        {{- toYaml $policy.monitoringNamespaceSelector | nindent 8 }}
+  ports:
+    - port: {{ eq .component "prometheus" | ternary 9090 9093 }}
       protocol: TCP
 {{- end }}
 {{- if and $values.worker.enabled $values.worker.keda.enabled (eq .component (get (dict "prometheus" "prometheus" "redis" "valkey") $values.worker.keda.trigger)) }}

@@ -17,9 +17,12 @@ Those that say "part" are given (dict "root" $ "component" "web").
 {{- end -}}
 {{- end -}}
 
-{{/* Part: name of an object, never longer than a service's may be, and never without its end. */}}
+{{/*
+Part: name of an object, never without its end. It has 52 characters at most: a service's may have 63, but the pods of a
+StatefulSet have a label with its name and 11 characters more.
+*/}}
 {{- define "marketplace.componentName" -}}
-{{- $room := int (sub 62 (len .component)) -}}
+{{- $room := int (sub 51 (len .component)) -}}
 {{- printf "%s-%s" (include "marketplace.fullname" .root | trunc $room | trimSuffix "-") .component -}}
 {{- end -}}
 

@@ -7,9 +7,9 @@ What the bundled servers have in common: one pod with a disk each, from an image
 {{- include "marketplace.podSecurityContext" (dict "root" .root "overrides" (dict "runAsUser" .user "runAsGroup" .user "fsGroup" .user)) -}}
 {{- end -}}
 
-{{/* (dict "root" $ "component" name): labels of the pod. */}}
+{{/* Part: labels of the pod. No version among them: an upgrade of the chart alone must not restart a store. */}}
 {{- define "marketplace.serverPodLabels" -}}
-{{- merge (include "marketplace.labels" . | fromYaml) .root.Values.podLabels | toYaml -}}
+{{- merge (include "marketplace.selectorLabels" . | fromYaml) .root.Values.podLabels .root.Values.commonLabels | toYaml -}}
 {{- end -}}
 
 {{/* The values of a server: where its pod may run. */}}

@@ -2,7 +2,7 @@
 # read, so it stays ready.
 REDISCLI_AUTH=$(cat /etc/valkey-password/password)
 export REDISCLI_AUTH
-case "$(valkey-cli -t 3 ping 2>/dev/null)" in
+case "$(timeout 3 valkey-cli ping 2>/dev/null)" in
     PONG | MISCONF*) exit 0 ;;
     *) exit 1 ;;
 esac
