@@ -109,6 +109,10 @@ bench: setup ## latency and throughput beside a bare Dramatiq actor, with a repo
 bench-relay: setup ## alerts a second that the relay accepts on one core, and its memory with 100,000 issues, with a report
 	@$(BIN)/python -m tests.relay_bench
 
+.PHONY: sizing
+sizing: setup ## memory, rows, connections and CPU time per job and per process, with a report (needs PostgreSQL)
+	@$(BIN)/python -m tests.sizing $(if $(PAGE),--page $(PAGE))
+
 .PHONY: scrape
 scrape: setup ## time scrapes of one process and of 16 that count together, with a report
 	@$(BIN)/python -m tests.bench --part scrape --database SQLite

@@ -161,6 +161,12 @@ class PostgresServer:
             cwd=home,
         )
 
+    @property
+    def pid(self) -> int:
+        """Id of the server's first process, while it runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start it, and wait until it answers."""
         with (self._home / "log").open("ab") as log:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, text
 
 from app.storage.clock import Timestamp
 from app.storage.database import Database
-from app.storage.revisions import read_revision
+from app.storage.revisions import REVISIONS, read_revision
 from app.storage.schema import Json, metadata
 
 #: Any constant: whoever holds this PostgreSQL advisory lock migrates, the others wait.
@@ -26,10 +26,16 @@ _LOCK = 7_264_110_382
 def upgrade(database: Database) -> str:
     """Bring the database to the newest revision, and return that; safe to run from several processes at once.
 
+    A revision that this version does not know comes from a newer one, whose migrations leave room for the one before:
+    it is left as it is, so that going back to this version works.
+
     Raises:
         DatabaseUnavailableError: The database did not answer.
     """
     with _migrating(database) as (connection, config):
+        found = read_revision(connection)
+        if found is not None and found not in REVISIONS:
+            return found
         command.upgrade(config, "head")
         return read_revision(connection) or ""
 

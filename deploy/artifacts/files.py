@@ -8,6 +8,7 @@ from pathlib import Path
 from alerting.alertmanager import alertmanager_file
 from deploy.artifacts.chart_files import CHART_FILES
 from deploy.artifacts.chart_readme import chart_readme
+from deploy.artifacts.chart_settings import chart_settings
 from deploy.artifacts.grafana_files import GRAFANA_FILES
 from deploy.artifacts.message_files import MESSAGE_FILES
 from deploy.artifacts.pages import PAGES
@@ -32,6 +33,7 @@ FILES: Mapping[str, Callable[[], str]] = {
     "deploy/terraform/elasticache/README.md": terraform_readme,
     **COMPOSE_FILES,
     "helm/marketplace/README.md": chart_readme,
+    "helm/marketplace/files/settings.json": chart_settings,
 }
 
 

@@ -13,6 +13,7 @@ from alerting.inhibitions import INHIBITIONS
 from app.domain.alerts import ALERTS, RELAY_BACKLOG, RELAY_DEGRADED, TARGET_DOWN, WATCHDOG, Alert
 from app.domain.observers import OBSERVER_JOBS, RELAY_JOB
 from app.settings.monitoring import MonitoringSettings
+from tests.alert_routes import receivers_of
 from tests.prometheus_tools import amtool
 
 #: Both second ways.
@@ -29,20 +30,6 @@ def configuration(tmp_path: Path) -> Path:
     path = tmp_path / "alertmanager.yml"
     path.write_text(alertmanager_file("http://127.0.0.1:9/alerts", Path("token"), _SECOND), encoding="utf-8")
     return path
-
-
-def receivers_of(alert: Alert, configuration: Path, **labels: str) -> list[str]:
-    """Return the receivers that Alertmanager sends an alert to."""
-    all_labels = {"alertname": alert.name, "severity": alert.severity, "environment": "test", **labels}
-    result = amtool(
-        "config",
-        "routes",
-        "test",
-        f"--config.file={configuration}",
-        *(f"{name}={value}" for name, value in all_labels.items()),
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout.strip().split(",")
 
 
 def test_alertmanager_accepts_the_configuration(configuration: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from textwrap import dedent
 from types import ModuleType
 
 import pytest
@@ -43,12 +44,14 @@ def test_the_command_of_a_simulation_is_one_that_its_program_takes(
 ) -> None:
     command = container(render(_DEMO).one("Deployment", name))["command"]
     assert command[:5] == ["tini", "--", "python", "-m", program.__name__]
+    port = str(container(render(_DEMO).one("Deployment", name))["ports"][0]["containerPort"])
+    assert command[5:9] == ["--host", "0.0.0.0", "--port", port]
     served = []
-    monkeypatch.setattr(sys, "argv", [program.__name__, *command[5:]])
-    monkeypatch.setattr(program, "serve_until_told", lambda server, _: served.append(server.server_address[:2]))
+    monkeypatch.setattr(sys, "argv", [program.__name__, "--port", "0", *command[9:]])
+    monkeypatch.setattr(program, "serve_until_told", lambda server, _: served.append(server))
     program.main()
-    port = container(render(_DEMO).one("Deployment", name))["ports"][0]["containerPort"]
-    assert served == [("0.0.0.0", port)]
+    assert len(served) == 1
+    served[0].server_close()
 
 
 def test_the_agents_of_a_trial_are_the_simulated_ones() -> None:
@@ -93,5 +96,5 @@ def test_further_objects_can_use_the_helpers_of_the_chart() -> None:
             - name: {{ include "marketplace.componentName" (dict "root" . "component" "web") }}
               port: {{ .Values.web.service.port }}
     """
-    route = render({"extraObjects": [text]}).one("HTTPRoute", "demo-marketplace")
+    route = render({"extraObjects": [dedent(text)]}).one("HTTPRoute", "demo-marketplace")
     assert route["spec"]["rules"][0]["backendRefs"] == [{"name": "demo-marketplace-web", "port": 8000}]

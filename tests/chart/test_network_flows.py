@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -118,6 +119,8 @@ def test_the_flows_within_the_release() -> None:
         ("grafana", "prometheus", 9090),
         ("grafana", "alertmanager", 9093),
         ("test", "web", 8000),
+        ("test", "worker", 9101),
+        ("test", "scheduler", 9102),
     }
 
 
@@ -130,6 +133,15 @@ def test_the_ports_of_the_flows_are_those_of_the_containers() -> None:
         for port in each.get("ports") or ()
     }
     assert {(end, port) for _, end, port in _flows(rendered, "egress", "to")} <= listening
+
+
+def test_the_pod_of_helm_test_may_ask_whom_it_asks() -> None:
+    rendered = render()
+    arguments = containers(rendered.one("Pod", "demo-marketplace-test"))[0]["args"]
+    asked = re.findall(r"--metrics=http://demo-marketplace-(\w+)-metrics\.ops\.svc:(\d+)/", " ".join(arguments))
+    allowed = {(end, str(port)) for start, end, port in _flows(rendered, "egress", "to") if start == "test"}
+    assert len(asked) == 3
+    assert set(asked) == allowed
 
 
 @pytest.mark.parametrize("part", [*_JOBS, "relay", "migrations", "test", "prometheus", "alertmanager", "grafana"])

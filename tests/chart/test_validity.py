@@ -34,12 +34,39 @@ def test_helm_lint_has_nothing_to_say_about_a_parent_chart(parent_chart: Path, m
 
 
 @EACH_MAJOR
-@pytest.mark.parametrize("version", KUBERNETES_VERSIONS)
-def test_every_object_is_valid(
-    case_name: str, version: str, major: Major, render_case: Callable[..., Rendered]
+def test_every_object_is_valid_in_every_release(
+    case_name: str, major: Major, render_case: Callable[..., Rendered]
 ) -> None:
-    rendered = render_case(case_name, helm=major, kube_version=version)
-    assert [problem for found in rendered.all() for problem in problems(found, version)] == []
+    assert _refusals(render_case(case_name, helm=major)) == []
+
+
+@EACH_MAJOR
+def test_every_object_of_an_upgrade_is_valid(major: Major) -> None:
+    assert _refusals(render(helm=major, upgrade=True)) == []
+
+
+def _refusals(rendered: Rendered) -> list[str]:
+    return [
+        f"Kubernetes {version}: {text}"
+        for version in KUBERNETES_VERSIONS
+        for found in rendered.all()
+        for text in problems(found, version)
+    ]
+
+
+@EACH_MAJOR
+@pytest.mark.parametrize("version", KUBERNETES_VERSIONS)
+def test_the_cluster_s_release_changes_nothing(version: str, major: Major) -> None:
+    # So that every other test may render once only, and not once for each release.
+    assert _shapes(render(helm=major, kube_version=version)) == _shapes(render(helm=major))
+
+
+def test_no_template_asks_what_the_cluster_can_do() -> None:
+    # What depends on the cluster is a value: renderers without a cluster (Argo CD, `helm template`) would guess wrong.
+    asking = [
+        path.name for path in CHART.rglob("templates/**/*") if path.is_file() and ".Capabilities" in path.read_text()
+    ]
+    assert asking == []
 
 
 def test_both_major_versions_render_the_same_objects(case_name: str, render_case: Callable[..., Rendered]) -> None:

@@ -104,3 +104,14 @@ def test_db_says_that_a_database_cannot_be_reached() -> None:
     assert result.returncode == 5
     assert result.stderr.startswith("error: postgresql: ")
     assert "s3cret" not in result.stderr
+
+
+def test_db_upgrade_waits_for_a_server_and_gives_up_in_time() -> None:
+    result = marketplace(
+        "db", "upgrade", "--wait-seconds", "0.5", DATABASE_URL="postgresql://u:s3cret@127.0.0.1:1/market"
+    )
+    assert result.returncode == 5
+    waiting, failed = result.stderr.splitlines()[0], result.stderr.splitlines()[-1]
+    assert waiting.startswith("waiting for the database, ")
+    assert failed.startswith("error: postgresql: ")
+    assert "s3cret" not in result.stderr

@@ -25,6 +25,13 @@ def test_migrating_again_changes_nothing(database: Database) -> None:
     assert differences(database) == []
 
 
+def test_the_schema_of_a_newer_version_is_left_as_it_is(database: Database) -> None:
+    with database.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    assert upgrade(database) == "9999"
+    assert differences(database) == []
+
+
 @pytest.mark.parametrize("database_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True)
 def test_tables_that_change_all_the_time_are_vacuumed_often(database: Database) -> None:
     with database.read() as connection:

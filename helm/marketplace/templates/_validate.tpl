@@ -61,12 +61,16 @@ wrong is the schema's.
   "MARKETPLACE_RELAY__SLACK_CHANNEL" "relay.slack.channel"
   "MARKETPLACE_RELAY__SECOND_URL" "relay.secondWebhook.existingSecret"
 -}}
+{{- $known := .Files.Get "files/settings.json" | fromJson -}}
 {{- range $name := keys .Values.settings | sortAlpha -}}
-{{- with get $elsewhere (trimSuffix "_FILE" $name) | default (get $elsewhere $name) }}
+{{- $bare := ternary $name (trimSuffix "_FILE" $name) (hasKey $known $name) -}}
+{{- with get $elsewhere $bare }}
 settings.{{ $name }}: this one belongs to {{ . }}
 {{- else }}
-{{- if regexMatch "^MARKETPLACE_RELAY__SLACK_WEBHOOK_URL_(INFO|WARNING|CRITICAL)$" $name }}
-settings.{{ $name }}: a secret does not belong into values; give it with relay.extraEnv and secretKeyRef
+{{- if not (hasKey $known $bare) }}
+settings.{{ $name }}: no such setting
+{{- else if and (get $known $name) (not (hasSuffix "_FILE" $name)) }}
+settings.{{ $name }}: a secret does not belong into values; give it with extraEnv and secretKeyRef
 {{- end }}
 {{- end }}
 {{- end }}
@@ -179,5 +183,18 @@ externalDatabase.tls.caSecret: is looked at only with externalDatabase.tls.mode:
 {{- end }}
 {{- if and .Values.grafana.enabled (not (include "marketplace.prometheusUrl" .)) }}
 grafana.enabled: needs prometheus.enabled or externalPrometheus.url, where its data come from
+{{- end }}
+{{- with .Values.grafana.ingress }}
+{{- if and .enabled (not .hosts) }}
+grafana.ingress.hosts: is empty; grafana.ingress.enabled needs a host
+{{- end }}
+{{- if and .enabled (not $.Values.grafana.enabled) }}
+grafana.ingress.enabled: needs grafana.enabled
+{{- end }}
+{{- end }}
+{{- with .Values.alertmanager.email }}
+{{- if and .to (not (and .from .smarthost)) }}
+alertmanager.email.to: needs alertmanager.email.from and alertmanager.email.smarthost
+{{- end }}
 {{- end }}
 {{- end -}}

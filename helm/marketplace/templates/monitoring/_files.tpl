@@ -38,7 +38,8 @@ EMAIL_SMARTHOST: {{ .smarthost | quote }}
 {{- fail (printf "files/%s is not in the chart" .path) -}}
 {{- end -}}
 {{- range $mark, $value := include "marketplace.marks" .root | fromYaml -}}
-{{- $text = $text | replace (printf "@%s@" $mark) $value -}}
+{{- /* A mark that may become anything stands in single quotes. */}}
+{{- $text = $text | replace (printf "@%s@" $mark) ($value | replace "'" "''") -}}
 {{- end -}}
 {{- $text -}}
 {{- end -}}

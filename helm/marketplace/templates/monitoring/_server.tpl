@@ -11,7 +11,6 @@ Part, and beside it:
 {{- define "marketplace.observer" -}}
 {{- $root := .root -}}
 {{- $values := get $root.Values .component -}}
-{{- $claim := and $values.persistence.enabled (not $values.persistence.existingClaim) -}}
 apiVersion: apps/v1
 kind: StatefulSet
 metadata:
@@ -26,21 +25,23 @@ spec:
   template:
     metadata:
       labels:
-        {{- merge (include "marketplace.labels" (dict "root" $root "component" .component) | fromYaml) $root.Values.podLabels | toYaml | nindent 8 }}
+        {{- include "marketplace.serverPodLabels" (dict "root" $root "component" .component) | nindent 8 }}
       annotations:
         checksum/config: {{ .checksum | sha256sum }}
         {{- with merge (dict) $root.Values.podAnnotations $root.Values.commonAnnotations }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
     spec:
-      serviceAccountName: {{ include "marketplace.serviceAccountName" $root }}
       automountServiceAccountToken: false
       enableServiceLinks: false
+      # Prometheus writes what it has in memory before it ends.
+      terminationGracePeriodSeconds: 60
       {{- with include "marketplace.imagePullSecrets" $root }}
       {{- . | nindent 6 }}
       {{- end }}
       securityContext:
-        {{- include "marketplace.podSecurityContext" (dict "root" $root "overrides" (dict "runAsUser" .user "runAsGroup" .user "fsGroup" .user)) | nindent 8 }}
+        {{- include "marketplace.serverSecurityContext" (dict "root" $root "user" .user) | nindent 8 }}
+      {{- include "marketplace.placement" $values | nindent 6 }}
       containers:
         - name: {{ .component }}
           image: {{ include "marketplace.imageOf" (dict "root" $root "image" $values.image) }}
@@ -88,32 +89,14 @@ spec:
       volumes:
         - name: tmp
           emptyDir: {}
-        {{- if not $values.persistence.enabled }}
-        - name: data
-          emptyDir: {}
-        {{- else if not $claim }}
-        - name: data
-          persistentVolumeClaim:
-            claimName: {{ $values.persistence.existingClaim }}
+        {{- with include "marketplace.dataVolume" $values.persistence }}
+        {{- . | nindent 8 }}
         {{- end }}
         {{- with .volumes }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
-  {{- if $claim }}
-  volumeClaimTemplates:
-    - metadata:
-        name: data
-        labels:
-          # No version: Kubernetes lets nobody change these.
-          {{- include "marketplace.selectorLabels" . | nindent 10 }}
-      spec:
-        accessModes: [ReadWriteOnce]
-        {{- with include "marketplace.storageClass" (dict "root" $root "persistence" $values.persistence) }}
-        {{- . | nindent 8 }}
-        {{- end }}
-        resources:
-          requests:
-            storage: {{ $values.persistence.size }}
+  {{- with include "marketplace.dataClaim" (dict "root" $root "component" .component "persistence" $values.persistence) }}
+  {{- . | nindent 2 }}
   {{- end }}
 {{- end -}}
 
