@@ -158,7 +158,8 @@ class Steps:
         began = time.monotonic()
         self.stack.compose("stop")
         codes = {one["Name"]: one["State"]["ExitCode"] for one in self.stack.containers()}
-        assert set(codes.values()) == {0}, codes
+        told = [self.stack.docker.run("docker", "logs", "--tail=30", name[1:]) for name, code in codes.items() if code]
+        assert set(codes.values()) == {0}, "\n".join([str(codes), *(one.stdout + one.stderr for one in told)])
         return f"{running} analyses ran; {len(codes)} containers, {time.monotonic() - began:.0f} s"
 
     def keeps(self) -> str:
