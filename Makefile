@@ -93,6 +93,14 @@ kube-play: setup ## run the rendered chart in podman: approve a plan, kill worke
 terraform: setup ## check the Terraform module: format, validity, tests with a stand-in for AWS (needs terraform)
 	@$(BIN)/python -m deploy.terraform.check
 
+.PHONY: compose-secrets
+compose-secrets: setup ## make the secrets of deploy/compose.yaml that are missing, in deploy/secrets/
+	@$(BIN)/python -m deploy.compose.secret_files
+
+.PHONY: compose-check
+compose-check: setup ## run deploy/compose.yaml on a Docker of its own, with a report (root; podman, mmdebstrap, dockerd, docker-compose)
+	@$(BIN)/python -m tests.compose_check
+
 .PHONY: load
 load: setup setup-load ## 1,000 approvals at up to 100 users against a stack of its own, with a report
 	@$(BIN)/python -m deploy.load --approvals $(APPROVALS) --users $(USERS)

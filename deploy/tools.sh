@@ -15,6 +15,10 @@ fi
 if ! command -v prometheus-alertmanager >/dev/null && ! command -v alertmanager >/dev/null; then
   missing+=(prometheus-alertmanager)
 fi
+# Docker Compose of the first generation, which only reads the compose file: Docker itself is not needed.
+if ! command -v docker-compose >/dev/null; then
+  missing+=(docker-compose)
+fi
 # Debian's Python has no venv module of its own; uv needs none.
 if ! command -v uv >/dev/null && ! "${PYTHON:-python3}" -c 'import ensurepip' 2>/dev/null; then
   missing+=(python3-venv)

@@ -19,6 +19,7 @@ from deploy.artifacts.rule_documents import (
     recording_document,
 )
 from deploy.artifacts.terraform_readme import terraform_readme
+from deploy.compose.observing import COMPOSE_FILES
 
 FILES: Mapping[str, Callable[[], str]] = {
     **{f"docs/reference/{name}": page for name, page in PAGES.items()},
@@ -29,6 +30,7 @@ FILES: Mapping[str, Callable[[], str]] = {
     f"alerting/generated/{ALERT_FILE}": alert_document,
     f"alerting/generated/{ALERTMANAGER_FILE}": alertmanager_file,
     "deploy/terraform/elasticache/README.md": terraform_readme,
+    **COMPOSE_FILES,
     "helm/marketplace/README.md": chart_readme,
 }
 

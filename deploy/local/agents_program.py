@@ -17,6 +17,22 @@ from deploy.local.readiness import http_answers
 CHANNELS = ("amazon", "mercadolivre", "shopee", "shein", "tiktok-shop", "kaway")
 
 
+def agents_document(url: str) -> str:
+    """Return the list of the agents that answer at this address, as the product reads it."""
+    agents = [
+        {
+            "name": channel,
+            "channel": channel,
+            "url": f"{url}/{channel}/v1",
+            "protocol": "openai",
+            "model": "simulated",
+            "timeout_seconds": 30,
+        }
+        for channel in CHANNELS
+    ]
+    return yaml.safe_dump(agents, sort_keys=False)
+
+
 @dataclass(frozen=True)
 class AgentsProgram:
     """The agents on one port; `file` is the list of them."""
@@ -31,18 +47,7 @@ class AgentsProgram:
 
     def write_file(self) -> None:
         """Write the list."""
-        agents = [
-            {
-                "name": channel,
-                "channel": channel,
-                "url": f"{self.url}/{channel}/v1",
-                "protocol": "openai",
-                "model": "simulated",
-                "timeout_seconds": 30,
-            }
-            for channel in CHANNELS
-        ]
-        self.file.write_text(yaml.safe_dump(agents, sort_keys=False), encoding="utf-8")
+        self.file.write_text(agents_document(self.url), encoding="utf-8")
 
     def overrides(self) -> dict[str, str]:
         """Return the settings of the product that lead to these agents."""

@@ -54,7 +54,7 @@ class AlertPath:
             "PUBLIC_URL": self.relay.url,
             "WEB_URL": web_url,
             "FILE": str(self.data.relay),
-            "EVENTS_SECRET": kept_secret(self.data.events_secret, _new_events_secret),
+            "EVENTS_SECRET": kept_secret(self.data.events_secret, new_events_secret),
         }
         if alertmanager_url:
             overrides["ALERTMANAGER_URL"] = alertmanager_url
@@ -90,6 +90,6 @@ class AlertPath:
         return programs
 
 
-def _new_events_secret() -> str:
+def new_events_secret() -> str:
     """Return a secret in the form of Standard Webhooks."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode("ascii")

