@@ -117,7 +117,6 @@ def test_the_flows_within_the_release() -> None:
         ("prometheus", "alertmanager", 9093),
         ("alertmanager", "relay", 8200),
         ("grafana", "prometheus", 9090),
-        ("grafana", "alertmanager", 9093),
         ("test", "web", 8000),
         ("test", "worker", 9101),
         ("test", "scheduler", 9102),
@@ -254,6 +253,16 @@ def test_a_prometheus_elsewhere_scrapes_from_its_namespace(values: Mapping[str, 
     for part, port in (("web", 8000), ("worker", 9101), ("quarantine", 9101), ("scheduler", 9102), ("relay", 8200)):
         assert _from_namespace(part, values) == {"monitoring": [port]}
     assert _from_namespace("valkey", values) == {}
+
+
+def test_an_alertmanager_elsewhere_reaches_the_relay_beside_a_prometheus_of_the_release() -> None:
+    elsewhere = {
+        "alertmanager": {"enabled": False},
+        "externalAlertmanager": {"url": "http://alertmanager.monitoring.svc:9093"},
+    }
+    assert _from_namespace("relay", elsewhere) == {"monitoring": [8200]}
+    assert _from_namespace("web", elsewhere) == {}
+    assert _from_namespace("relay", {"alertmanager": {"enabled": False}}) == {}
 
 
 def test_the_namespace_of_monitoring_is_let_in_only_when_it_is_used() -> None:

@@ -30,7 +30,6 @@ demo-slack: {{ .Values.demo.enabled }}
 - {from: prometheus, to: alertmanager, port: 9093}
 - {from: alertmanager, to: relay, port: 8200}
 - {from: grafana, to: prometheus, port: 9090}
-- {from: grafana, to: alertmanager, port: 9093}
 - {from: test, to: web, port: 8000}
 - {from: test, to: worker, port: 9101}
 - {from: test, to: scheduler, port: 9102}
@@ -132,7 +131,10 @@ none. The addresses at which clouds tell a node's credentials are never part of 
   {{- end }}
 {{- end }}
 {{- end }}
-{{- if and (hasKey $facts .component) (or $values.monitoring.operator.enabled (not $values.prometheus.enabled)) }}
+{{- /* Prometheus elsewhere reads what all roles measure; an Alertmanager elsewhere tells the relay. */}}
+{{- $isReadElsewhere := or $values.monitoring.operator.enabled (not $values.prometheus.enabled) }}
+{{- $isToldElsewhere := and (eq .component "relay") (not $values.alertmanager.enabled) (include "marketplace.expectsAlertmanager" .root) }}
+{{- if and (hasKey $facts .component) (or $isReadElsewhere $isToldElsewhere) }}
 - from:
     - namespaceSelector:
         {{- toYaml $policy.monitoringNamespaceSelector | nindent 8 }}
