@@ -9,7 +9,7 @@ import pytest
 
 from app.domain.jobs import QUEUES
 from app.metrics import QUEUE_ACTIVE, QUEUE_PENDING
-from app.settings import RedisSettings
+from app.settings import RedisSettings, WorkerSettings
 from tests.chart.manifest_files import Object
 from tests.chart.rendering import refused, render
 
@@ -111,6 +111,12 @@ def test_keda_asks_our_own_metrics_for_waiting_and_running_jobs() -> None:
         f' + sum(max by (queue) ({QUEUE_ACTIVE.name}{{environment="shop-1"}}))'
     )
     assert asked["threshold"] == "12"
+
+
+def test_the_usual_depth_fits_the_threads_of_a_worker_that_asks_agents() -> None:
+    (trigger,) = _scaled(_keda())["triggers"]
+    # A quarter of the threads is room for the jobs that come until the next pod runs.
+    assert int(trigger["metadata"]["threshold"]) == WorkerSettings().analysis_threads * 3 // 4
 
 
 def test_a_depth_that_cannot_be_read_is_not_taken_for_an_empty_queue() -> None:
