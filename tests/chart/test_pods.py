@@ -10,8 +10,10 @@ import pytest
 from tests.chart.conditions import ports, quantity, services_of_pods, workloads
 from tests.chart.manifest_files import Object, containers, identity, pod_spec
 from tests.chart.pod_security import violations
-from tests.chart.rendering import Rendered
+from tests.chart.rendering import Rendered, render
 
+_PARTS = ("web", "worker", "quarantine", "scheduler", "relay", "valkey", "postgresql", "prometheus", "alertmanager")
+_PARTS += ("grafana", "migrations", "demo", "tests")
 _SECRET_NAME = re.compile(r"PASSWORD|PASSWD|TOKEN|SECRET|API_?KEY|WEBHOOK|CREDENTIAL")
 #: Registry (a dot or a colon in it), name, and a tag or a digest.
 _PINNED = re.compile(r"^(?:[\w.-]+(?::\d+)?/)?[a-z0-9._/-]+(?::(?P<tag>[\w][\w.-]*)|@sha256:[0-9a-f]{64})$")
@@ -134,6 +136,15 @@ def test_nothing_but_the_program_waits_in_an_init_container(case: Rendered) -> N
     # A pod that waits in one for the migrations dead-locks `helm install --wait`, Argo CD and Flux.
     for workload in services_of_pods(case):
         assert "wait" not in str(pod_spec(workload).get("initContainers") or ""), identity(workload)
+
+
+def test_every_pod_can_be_placed_even_that_of_a_job() -> None:
+    # Where all nodes are tainted, a migration that bears no taint keeps every upgrade from beginning.
+    place = {"nodeSelector": {"pool": "jobs"}, "tolerations": [{"operator": "Exists"}], "priorityClassName": "high"}
+    rendered = render({part: place | {"enabled": True} if part == "demo" else place for part in _PARTS})
+    assert len(workloads(rendered)) == len(_PARTS) + 1  # of `demo` there are two
+    for workload in workloads(rendered):
+        assert place.items() <= pod_spec(workload).items(), identity(workload)
 
 
 def test_jobs_end_by_themselves(case: Rendered) -> None:

@@ -30,6 +30,7 @@ template:
     {{- end }}
     securityContext:
       {{- include "marketplace.podSecurityContext" (dict "root" .) | nindent 6 }}
+    {{- include "marketplace.placement" $values | nindent 4 }}
     containers:
       - name: migrations
         image: {{ include "marketplace.image" . }}

@@ -12,7 +12,7 @@ What the bundled servers have in common: one pod with a disk each, from an image
 {{- merge (include "marketplace.selectorLabels" . | fromYaml) .root.Values.podLabels .root.Values.commonLabels | toYaml -}}
 {{- end -}}
 
-{{/* The values of a server: where its pod may run. */}}
+{{/* The values of one pod or of pods alike: where they may run. */}}
 {{- define "marketplace.placement" -}}
 {{- with pick . "nodeSelector" "tolerations" "affinity" "priorityClassName" -}}
 {{- range $key, $value := . -}}
