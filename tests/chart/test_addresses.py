@@ -163,3 +163,14 @@ def test_what_helm_prints_says_what_is_not_set_up() -> None:
     assert 'this release gives the labels {"release":"kps"}' in notes
     assert "serviceMonitorSelector" in notes
     assert "agents.items" not in notes
+
+
+def test_what_helm_prints_asks_for_the_grafana_that_messages_link_to() -> None:
+    assert "urls.grafana" not in _notes()
+    assert "urls.grafana" in _notes("grafana.enabled=false")
+    assert "urls.grafana" not in _notes("grafana.enabled=false", "urls.grafana=https://grafana.example.com")
+
+
+def test_the_token_of_helm_test_is_not_to_be_revoked() -> None:
+    assert "revoke this one" not in _notes()
+    assert "revoke this one" in _notes("tests.enabled=false")

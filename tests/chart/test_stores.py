@@ -321,3 +321,17 @@ def test_the_output_of_the_terraform_module_is_values_of_the_chart() -> None:
     assert volumes(worker)["redis"]["secret"]["secretName"] == "marketplace-redis"
     # Amazon's authorities are among the system's own.
     assert "MARKETPLACE_REDIS__TLS_CA_FILE" not in env(worker)
+
+
+def test_valkey_is_restarted_with_its_clients_when_a_secret_of_ours_has_changed() -> None:
+    def checksum(values: Mapping[str, Any]) -> str | None:
+        found: str | None = _server("valkey", values)["spec"]["template"]["metadata"]["annotations"].get(
+            "checksum/secrets"
+        )
+        return found
+
+    # Without a cluster the Secret cannot be read; which one it is can be told.
+    assert checksum({}) is None
+    first, second = (checksum({"valkey": {"existingSecret": name}}) for name in ("one", "two"))
+    assert first
+    assert first != second

@@ -237,16 +237,20 @@ httpGet:
 {{- toYaml $all -}}
 {{- end -}}
 
-{{/* Changes when a Secret that the user made has changed, so that `helm upgrade` takes it up; without a cluster it is constant. */}}
+{{/* (dict "root" $ "names" list): changes when one of these Secrets has changed, so that `helm upgrade` takes it up; without a cluster it is constant. */}}
 {{- define "marketplace.secretsChecksum" -}}
 {{- $found := dict -}}
-{{- $values := .Values -}}
-{{- range list $values.auth.existingSecret $values.valkey.existingSecret $values.externalRedis.existingSecret $values.postgresql.existingSecret $values.externalDatabase.existingSecret $values.agents.existingSecret $values.relay.slack.existingSecret $values.relay.secondWebhook.existingSecret -}}
-{{- if . -}}
-{{- $_ := set $found . (dig "data" dict (lookup "v1" "Secret" $.Release.Namespace . | default dict)) -}}
-{{- end -}}
+{{- range compact .names -}}
+{{- $_ := set $found . (dig "data" dict (lookup "v1" "Secret" $.root.Release.Namespace . | default dict)) -}}
 {{- end -}}
 {{- toJson $found | sha256sum -}}
+{{- end -}}
+
+{{/* YAML list of the Secrets that the user made and that the roles read; an empty text where there is none. */}}
+{{- define "marketplace.givenSecrets" -}}
+{{- with .Values -}}
+{{- list .auth.existingSecret .valkey.existingSecret .externalRedis.existingSecret .externalRedis.tls.caSecret .postgresql.existingSecret .externalDatabase.existingSecret .externalDatabase.tls.caSecret .agents.existingSecret .relay.slack.existingSecret .relay.secondWebhook.existingSecret | toYaml -}}
+{{- end -}}
 {{- end -}}
 
 {{/* (dict "root" $ "role" name): the Deployment. */}}
@@ -290,7 +294,7 @@ spec:
         {{- if ne $role "relay" }}
         checksum/agents: {{ include "marketplace.agentsList" $root | sha256sum }}
         {{- end }}
-        checksum/secrets: {{ include "marketplace.secretsChecksum" $root }}
+        checksum/secrets: {{ include "marketplace.secretsChecksum" (dict "root" $root "names" (include "marketplace.givenSecrets" $root | fromYamlArray)) }}
         {{- with merge (dict) $values.podAnnotations $root.Values.podAnnotations $root.Values.commonAnnotations }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
