@@ -147,6 +147,11 @@ def test_every_pod_can_be_placed_even_that_of_a_job() -> None:
         assert place.items() <= pod_spec(workload).items(), identity(workload)
 
 
+def test_an_upgrade_replaces_the_pod_of_a_server_that_could_not_start(case: Rendered) -> None:
+    # With the default, somebody has to delete that pod by hand; and the field cannot be changed later.
+    assert {found["spec"]["podManagementPolicy"] for found in case.of("StatefulSet")} <= {"Parallel"}
+
+
 def test_jobs_end_by_themselves(case: Rendered) -> None:
     for job in case.of("Job"):
         assert pod_spec(job)["restartPolicy"] in {"Never", "OnFailure"}

@@ -17,6 +17,8 @@ metadata:
   {{- include "marketplace.metadata" (dict "root" $root "component" .component) | nindent 2 }}
 spec:
   serviceName: {{ include "marketplace.componentName" . }}
+  # `OrderedReady` waits for a pod that cannot start, such as one with a wrong image, even when an upgrade has mended it.
+  podManagementPolicy: Parallel
   replicas: 1
   revisionHistoryLimit: 5
   selector:
