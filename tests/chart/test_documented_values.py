@@ -17,7 +17,7 @@ _ROOT = CHART.parents[1]
 _VALUES: Mapping[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
 _HOWTO = _ROOT / "docs" / "howto"
 #: Those whose examples can be used as they are.
-_EXAMPLES = [_HOWTO / "kubernetes.md", _HOWTO / "scale-out.md"]
+_EXAMPLES = [_HOWTO / f"{name}.md" for name in ("kubernetes", "kubernetes-monitoring", "scale-out")]
 #: Those that are about the chart, so that `worker.something` in them is one of its values.
 _PAGES = [
     *_EXAMPLES,
