@@ -30,7 +30,7 @@ def test_helm_lint_has_nothing_to_say(name: str, major: Major) -> None:
 
 @EACH_MAJOR
 def test_helm_lint_has_nothing_to_say_about_a_parent_chart(parent_chart: Path, major: Major) -> None:
-    ended = run_helm(major, "lint", parent_chart, "--quiet", "--with-subcharts")
+    ended = run_helm(major, "lint", parent_chart, "--strict", "--quiet", "--with-subcharts")
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
