@@ -1,4 +1,4 @@
-"""The report of a benchmark run, as Markdown and JSON."""
+"""The report of a run that measures, as Markdown and JSON."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from tests.bench.section import Section
 
 @dataclass(frozen=True)
 class BenchReport:
-    """What a run found, section by section."""
+    """What a run found, section by section; `name` begins the names of its files."""
 
     started_at: datetime
     sections: Sequence[Section]
+    title: str = "Benchmarks"
+    name: str = "bench"
 
     def missed(self) -> list[str]:
         """Return every threshold that the run missed, in words."""
@@ -29,22 +31,25 @@ def markdown(report: BenchReport) -> str:
     """Return the report as a page."""
     missed = report.missed()
     lines = [
-        f"# Benchmarks of {report.started_at:%Y-%m-%d %H:%M} UTC",
+        f"# {report.title} of {report.started_at:%Y-%m-%d %H:%M} UTC",
         "",
         machine(),
         "",
         "Every threshold is met." if not missed else "Missed: " + "; ".join(missed) + ".",
         "",
     ]
-    for section in report.sections:
-        lines += section.markdown()
-    return "\n".join(lines)
+    return "\n".join([*lines, *tables(report)])
+
+
+def tables(report: BenchReport) -> list[str]:
+    """Return the lines of every section."""
+    return [line for section in report.sections for line in section.markdown()]
 
 
 def write_report(report: BenchReport, directory: Path) -> Path:
     """Write the report as Markdown and JSON, and return the path of the Markdown."""
     directory.mkdir(parents=True, exist_ok=True)
-    path = directory / f"bench-{report.started_at:%Y%m%dT%H%M%SZ}.md"
+    path = directory / f"{report.name}-{report.started_at:%Y%m%dT%H%M%SZ}.md"
     path.write_text(markdown(report), encoding="utf-8")
     figures = {
         "startedAt": report.started_at.isoformat(),

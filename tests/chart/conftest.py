@@ -31,6 +31,7 @@ def parent_chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
     dependency = {"name": "marketplace", "version": version, "condition": "marketplace.enabled"}
     about = {"apiVersion": "v2", "name": "platform", "version": "1.0.0", "dependencies": [dependency]}
     shutil.copytree(CHART, folder / "charts" / "marketplace")
+    (folder / "templates").mkdir()
     (folder / "Chart.yaml").write_text(yaml.safe_dump(about), encoding="utf-8")
     (folder / "values.yaml").write_text(yaml.safe_dump(PARENT_VALUES), encoding="utf-8")
     return folder

@@ -1,4 +1,4 @@
-"""What documents tell to set: the values exist, and Helm takes the examples."""
+"""What documents tell to set and to type: values and objects exist, and Helm takes examples and options."""
 
 from __future__ import annotations
 
@@ -10,20 +10,24 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.chart.helm_cli import CHART
+from deploy.tools.places import Major
+from tests.chart.helm_cli import CHART, MAJORS, run_helm
 from tests.chart.rendering import render
 
 _ROOT = CHART.parents[1]
 _VALUES: Mapping[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
 _HOWTO = _ROOT / "docs" / "howto"
 #: Those whose examples can be used as they are.
-_EXAMPLES = [_HOWTO / "kubernetes.md", _HOWTO / "scale-out.md"]
+_EXAMPLES = [_HOWTO / f"{name}.md" for name in ("kubernetes", "kubernetes-monitoring", "scale-out")]
 #: Those that are about the chart, so that `worker.something` in them is one of its values.
 _PAGES = [
     *_EXAMPLES,
     *(_HOWTO / f"{name}.md" for name in ("backup", "production-checklist", "retention", "upgrade")),
     *sorted(CHART.glob("*.md")),
 ]
+
+#: Those with commands for a release of the name `marketplace`.
+_COMMANDS = [*_PAGES, _HOWTO / "image.md", _ROOT / "README.md"]
 
 each_page = pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.stem)
 
@@ -44,6 +48,13 @@ def named_values(page: Path) -> Iterator[str]:
     groups = "|".join(re.escape(name) for name, value in _VALUES.items() if isinstance(value, dict))
     yield from re.findall(rf"`((?:{groups})(?:\.\w+)+)(?:: [^`]*)?`", text_of(page))
     yield from re.findall(r"--set(?:-string|-json)?[ =]([\w.]+)=", text_of(page))
+
+
+def commands(page: Path, program: str) -> list[str]:
+    """Return the commands of one program in the blocks of a page, each on one line."""
+    blocks = re.findall(r"^ *```bash\n(.*?)^ *```", text_of(page), re.DOTALL | re.MULTILINE)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    return [line[line.index(f"{program} ") :] for line in lines if re.search(rf"(?:^|[ (]){program} ", line)]
 
 
 def exists(path: str) -> bool:
@@ -69,9 +80,34 @@ def test_helm_takes_every_example_of_a_page(page: Path) -> None:
         render(example)
 
 
-def test_the_pages_show_examples_and_name_values() -> None:
+@pytest.mark.parametrize("major", MAJORS)
+def test_helm_knows_every_option_of_a_command(major: Major) -> None:
+    unknown = []
+    for command in {found for page in _COMMANDS for found in commands(page, "helm")}:
+        verbs = command.split()[1:3] if command.split()[1] == "get" else command.split()[1:2]
+        known = run_helm(major, *verbs, "--help").stdout
+        unknown += [(command, option) for option in re.findall(r" (--[a-z-]+)", command) if f"{option} " not in known]
+    assert unknown == []
+
+
+def test_objects_that_a_command_names_exist() -> None:
+    rendered = render(release="marketplace")
+    names = {found["metadata"]["name"] for found in rendered.all()} | {"marketplace-postgresql-0"}
+    typed = "\n".join(command for page in _COMMANDS for command in commands(page, "kubectl"))
+    # A Secret that a page makes is one of the reader's.
+    made = set(re.findall(r"create secret generic (\S+)", typed))
+    named = set(re.findall(r"(?:service|deployment|secret|exec)(?: --stdin)?[ /](marketplace-\S+)", typed))
+    assert len(named) >= 4
+    assert named - made - names == set()
+    keys = re.findall(r"get secret (\S+) --output[ =]jsonpath='{\.data\.([\w-]+)}'", typed)
+    assert len(keys) >= 2
+    assert [key for name, key in keys if key not in rendered.one("Secret", name)["data"]] == []
+
+
+def test_the_pages_show_examples_commands_and_values() -> None:
     assert sum(len(examples(page)) for page in _EXAMPLES) > 8
     assert len({path for page in _PAGES for path in named_values(page)}) > 30
+    assert sum(len(commands(page, "helm")) for page in _COMMANDS) > 8
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def test_helm_lint_has_nothing_to_say(name: str, major: Major) -> None:
 
 @EACH_MAJOR
 def test_helm_lint_has_nothing_to_say_about_a_parent_chart(parent_chart: Path, major: Major) -> None:
-    ended = run_helm(major, "lint", parent_chart, "--quiet", "--with-subcharts")
+    ended = run_helm(major, "lint", parent_chart, "--strict", "--quiet", "--with-subcharts")
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
@@ -102,6 +103,24 @@ def test_a_parent_chart_s_registry_reaches_every_image(parent_chart: Path, major
     }
     assert images
     assert {image.partition("/")[0] for image in images} == {"registry.example.com"}
+
+
+def test_every_map_of_values_takes_only_what_it_knows() -> None:
+    # Maps whose keys are the user's own say of what form these are.
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    assert _open_maps(schema, "values") == ["values.global"]
+
+
+def _open_maps(schema: object, path: str) -> list[str]:
+    """Return where a schema has properties, and takes others beside them."""
+    match schema:
+        case dict():
+            closed = "properties" not in schema or schema.get("additionalProperties") is False
+            below = [found for key, each in schema.items() for found in _open_maps(each, f"{path}.{key}")]
+            return ([] if closed else [path.replace(".properties", "")]) + below
+        case list():
+            return [found for each in schema for found in _open_maps(each, path)]
+    return []
 
 
 def test_the_schemas_refuse_what_they_should() -> None:

@@ -173,6 +173,13 @@ def test_the_scripts_of_valkey_are_sound(script: str) -> None:
     assert (checked.returncode, checked.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("script", ["start.sh", "ready.sh"])
+def test_the_scripts_of_valkey_are_those_of_the_chart_with_another_place_of_the_password(script: str) -> None:
+    of_chart = (ROOT / "helm/marketplace/scripts/valkey" / script).read_text(encoding="utf-8")
+    here = (ROOT / "deploy/compose/valkey" / script).read_text(encoding="utf-8")
+    assert here == of_chart.replace("/etc/valkey-password/password", "/run/secrets/valkey-password")
+
+
 @_every_service
 def test_every_mounted_file_is_there_and_cannot_be_written(name: str) -> None:
     for source, _ in mounts(name):

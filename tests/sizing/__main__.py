@@ -15,11 +15,12 @@ import click
 
 from app.logs import configure_logs
 from app.settings import LogSettings
+from tests.bench.bench_report import BenchReport, markdown, write_report
 from tests.bench.section import Section
 from tests.servers import PostgresServer, postgres_binaries, postgres_database, postgres_server_in, running_valkey
 from tests.sizing.hint_memory import hint_memory, hint_section
 from tests.sizing.role_costs import role_costs, role_sections
-from tests.sizing.sizing_report import SizingReport, markdown, write_figures, write_report
+from tests.sizing.sizing_page import write_figures
 from tests.sizing.table_sizes import tables_section
 from tests.sizing.worker_rate import rate_section, worker_rates
 
@@ -81,7 +82,7 @@ def sizing(
         return sections
 
     with tempfile.TemporaryDirectory(prefix="marketplace-sizing-") as name, postgres_server_in(binaries) as postgres:
-        report = SizingReport(started_at, measured(Path(name), postgres))
+        report = BenchReport(started_at, measured(Path(name), postgres), title="Sizing", name="sizing")
     click.echo(markdown(report))
     _tell(f"report: {write_report(report, report_dir)}")
     if target:

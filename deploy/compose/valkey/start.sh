@@ -4,8 +4,8 @@ set -eu
 umask 077
 bytes=$(printf '%s' "$(cat /run/secrets/valkey-password)" | od -An -v -tx1 | tr -d ' \n')
 if [ -z "$bytes" ]; then
-  echo 'the password of Valkey is empty' >&2
-  exit 1
+    echo 'the password of Valkey is empty' >&2
+    exit 1
 fi
 printf 'requirepass "%s"\n' "$(printf '%s' "$bytes" | sed 's/../\\x&/g')" > /run/valkey/password.conf
 exec valkey-server /etc/valkey/valkey.conf
