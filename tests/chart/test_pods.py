@@ -12,8 +12,11 @@ from tests.chart.manifest_files import Object, containers, identity, pod_spec
 from tests.chart.pod_security import violations
 from tests.chart.rendering import Rendered, render
 
-_PARTS = ("web", "worker", "quarantine", "scheduler", "relay", "valkey", "postgresql", "prometheus", "alertmanager")
-_PARTS += ("grafana", "migrations", "demo", "tests")
+#: Values that place pods of their own.
+_PARTS = (
+    *("web", "worker", "quarantine", "scheduler", "relay", "valkey", "postgresql"),
+    *("prometheus", "alertmanager", "grafana", "migrations", "demo", "tests"),
+)
 _SECRET_NAME = re.compile(r"PASSWORD|PASSWD|TOKEN|SECRET|API_?KEY|WEBHOOK|CREDENTIAL")
 #: Registry (a dot or a colon in it), name, and a tag or a digest.
 _PINNED = re.compile(r"^(?:[\w.-]+(?::\d+)?/)?[a-z0-9._/-]+(?::(?P<tag>[\w][\w.-]*)|@sha256:[0-9a-f]{64})$")
