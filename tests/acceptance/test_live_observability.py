@@ -31,8 +31,8 @@ pytestmark = [pytest.mark.process, pytest.mark.timeout(360)]
 _SAMPLES_SECONDS = 20.0
 #: What was recorded so long ago is on every page.
 _SETTLED_SECONDS = 3.0
-#: Web, worker, quarantine, scheduler, Prometheus, Alertmanager.
-_TARGETS = 6
+#: Web, worker, quarantine, scheduler, relay, Prometheus, Alertmanager.
+_TARGETS = 7
 #: Panels that may be empty while nothing has happened, at most.
 _EVENT_ONLY_PANELS = 5
 
