@@ -8,6 +8,7 @@ import time
 
 import click
 
+from deploy.tools.places import find_helm
 from tests.containers import built_image
 from tests.kube_play.installation import Installation, installed
 from tests.kube_play.story import (
@@ -26,7 +27,10 @@ VALUES = {"demo": {"enabled": True}}
 
 
 def main() -> int:
-    """Print the report; return 1 when anything is not as it must be."""
+    """Print the report; return 1 when anything is not as it must be, or Helm is missing."""
+    if find_helm("4") is None:
+        click.echo("Helm 4 is not installed: run `make tools`", err=True)
+        return 1
     started = time.monotonic()
     engine, image = built_image()
     click.echo(f"image {image} and its base: {time.monotonic() - started:.0f} s")
