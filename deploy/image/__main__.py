@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from app.domain.errors import ConfigurationError
-from deploy.image.base import BASE_IMAGE, make_base
+from deploy.image.base_image import BASE_IMAGE, make_base
 from deploy.image.build import ROOT, build, image_name
 from deploy.image.contents import bill_of_materials, sizes, sizes_table
 from deploy.image.engine import ENGINES, Engine, find_engine

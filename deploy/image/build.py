@@ -7,7 +7,7 @@ import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
-from deploy.image.base import BASE_IMAGE, make_base, python_of
+from deploy.image.base_image import BASE_IMAGE, make_base, python_of
 from deploy.image.engine import Engine
 from deploy.image.wheels import fetch_wheels
 

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from deploy.image.base import import_system
+from deploy.image.base_image import import_system
 from deploy.image.build import build, image_name
 from deploy.image.engine import Engine
 from deploy.local.valkey import valkey_binary

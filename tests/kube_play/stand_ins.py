@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.image.base import BASE_IMAGE
+from deploy.image.base_image import BASE_IMAGE
 from deploy.image.engine import Engine
 from deploy.local.valkey import valkey_binary
 from tests.servers import postgres_binaries
