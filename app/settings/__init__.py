@@ -3,13 +3,11 @@
 from app.settings.groups import (
     AgentsSettings,
     BreakerSettings,
-    DatabaseSettings,
     Group,
     JobSettings,
     LogSettings,
     OutboundSettings,
     ProcessSettings,
-    RedisSettings,
     SchedulerSettings,
     TimeoutSettings,
     WebhookSettings,
@@ -27,6 +25,7 @@ from app.settings.loading import (
 )
 from app.settings.monitoring import MonitoringSettings
 from app.settings.relay import RelaySettings
+from app.settings.stores import DatabaseSettings, RedisSettings
 
 __all__ = [
     "COMMAND_NAMES",

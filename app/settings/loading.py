@@ -20,13 +20,11 @@ from app.domain.errors import ConfigurationError
 from app.settings.groups import (
     AgentsSettings,
     BreakerSettings,
-    DatabaseSettings,
     Group,
     JobSettings,
     LogSettings,
     OutboundSettings,
     ProcessSettings,
-    RedisSettings,
     SchedulerSettings,
     TimeoutSettings,
     WebhookSettings,
@@ -35,6 +33,7 @@ from app.settings.groups import (
 )
 from app.settings.monitoring import MonitoringSettings
 from app.settings.relay import RelaySettings
+from app.settings.stores import DatabaseSettings, RedisSettings
 
 PREFIX = "MARKETPLACE_"
 
