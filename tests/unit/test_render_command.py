@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from alerting.messages.block_limits import problems_of
 from alerting.render.command import render
 from alerting.render.fixtures import example, example_names
+from app.cli.main import marketplace
 from app.domain.errors import InvalidInputError
 
 _NOTICE = json.loads(example("job-failed"))
@@ -17,7 +18,9 @@ _CARD = json.loads(example("redis-down"))
 
 
 def _run(*arguments: str, data: str | None = None) -> Result:
-    return CliRunner().invoke(render, arguments, input=data, catch_exceptions=False)
+    # Click keeps the option for help that a command was first run with, for whoever runs it next in this process.
+    settings = marketplace.context_settings
+    return CliRunner().invoke(render, arguments, input=data, catch_exceptions=False, **settings)
 
 
 def test_it_prints_the_json_and_what_a_person_sees() -> None:
@@ -103,7 +106,7 @@ def test_what_nobody_can_be_mentioned_by_is_refused() -> None:
 
 
 def test_without_a_fixture_it_says_what_is_needed() -> None:
-    done = CliRunner().invoke(render, [])
+    done = _run()
     assert done.exit_code == click.UsageError.exit_code
     assert "--list" in done.output
 
